@@ -1,0 +1,18 @@
+//! The traits between services, their types, HTTP clients and routers. No rules.
+//!
+//! A service knows another only through a trait here. Each trait has two adapters: the service itself, handed over
+//! in process, and the HTTP client of this crate, which speaks to the router of this crate mounted on the other
+//! service's admin listener. One suite (`suite`) runs over both.
+//!
+//! Start with [`Call`] (what every call carries) and [`CallError`] (what it may answer), then [`Bouncers`] and
+//! [`Accounts`].
+
+mod accounts;
+mod bouncers;
+mod call;
+mod login;
+
+pub use accounts::*;
+pub use bouncers::*;
+pub use call::*;
+pub use login::*;

@@ -1,0 +1,1 @@
+//! Real servers, clients and browsers for tests, started and stopped.
