@@ -250,10 +250,16 @@ pub trait Accounts: Send + Sync + 'static {
     async fn credentials(&self, call: &Call) -> CallResult<Vec<Credential>>;
 
     /// A new app password.
-    async fn create_app_password(&self, call: &Call, name: String, scopes: Vec<Scope>) -> CallResult<NewCredential>;
+    async fn create_app_password(
+        &self,
+        call: &Call,
+        name: String,
+        scopes: Vec<Scope>,
+    ) -> CallResult<NewCredential>;
 
     /// A new device certificate, by its SHA-256 fingerprint.
-    async fn add_certificate(&self, call: &Call, name: String, fingerprint: String) -> CallResult<Credential>;
+    async fn add_certificate(&self, call: &Call, name: String, fingerprint: String)
+    -> CallResult<Credential>;
 
     /// Takes a credential back; whoever uses it is disconnected within a second.
     async fn revoke_credential(&self, call: &Call, credential: Uuid) -> CallResult<()>;

@@ -59,8 +59,12 @@ impl std::fmt::Debug for Sasl {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::None => f.write_str("None"),
-            Self::Password { account, .. } => f.debug_struct("Password").field("account", account).finish_non_exhaustive(),
-            Self::External { fingerprint } => f.debug_struct("External").field("fingerprint", fingerprint).finish(),
+            Self::Password { account, .. } => {
+                f.debug_struct("Password").field("account", account).finish_non_exhaustive()
+            }
+            Self::External { fingerprint } => {
+                f.debug_struct("External").field("fingerprint", fingerprint).finish()
+            }
         }
     }
 }
@@ -309,5 +313,9 @@ pub trait Bouncers: AccountData {
     async fn usage(&self, call: &Call) -> CallResult<BouncerUsage>;
 
     /// States after `after`, then live ones; begins with a snapshot where `after` cannot be resumed.
-    async fn watch(&self, call: &Call, after: Option<WatchCursor>) -> CallResult<BoxStream<'static, BouncerChange>>;
+    async fn watch(
+        &self,
+        call: &Call,
+        after: Option<WatchCursor>,
+    ) -> CallResult<BoxStream<'static, BouncerChange>>;
 }

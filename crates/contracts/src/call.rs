@@ -41,7 +41,13 @@ pub struct Call {
 impl Call {
     /// A call with five seconds to go and nothing to change.
     pub fn new(account: Sub, request_id: impl Into<String>) -> Self {
-        Self { account, request_id: request_id.into(), timeout: Duration::from_secs(5), idempotency_key: None, version: None }
+        Self {
+            account,
+            request_id: request_id.into(),
+            timeout: Duration::from_secs(5),
+            idempotency_key: None,
+            version: None,
+        }
     }
 
     /// The same call, made to change something: a fresh idempotency key.

@@ -1,19 +1,15 @@
 //! The types and rules of plans and add-ons, and the table of limits every quota check asks.
+//!
+//! The table is data: a default compiled in (`plans.toml` beside this file), the operator's own `plans.toml` over it,
+//! and overrides for one account over both. [`Table`] holds the first two, [`Override`] is the third, and
+//! [`Limits::check`] is the one question every quota check in every service asks.
 
-use serde::{Deserialize, Serialize};
+mod limits;
+mod table;
 
-/// A plan. What it allows is data: see [`Limits`].
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Plan(pub String);
+pub use limits::{Amount, Limit, Limits, OverLimit, Override, Unit};
+pub use table::{AddOn, AddOnDef, Plan, PlanDef, Table, TableError};
 
-/// What a plan allows. `None` means no limit.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Limits {
-    /// Networks a bouncer keeps.
-    pub networks: Option<u32>,
-    /// Devices seen in the last 30 days.
-    pub devices: Option<u32>,
-    /// Days of history kept.
-    pub history_days: Option<u32>,
-}
+/// How long what a downgrade left over the limits is kept, in seconds: 30 days (`seeds/001`, issue "From sign-up to
+/// the first message" §5).
+pub const GRACE_SECONDS: i64 = 30 * 24 * 60 * 60;
