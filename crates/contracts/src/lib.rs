@@ -2,7 +2,7 @@
 //!
 //! A service knows another only through a trait here. Each trait has two adapters: the service itself, handed over
 //! in process, and the HTTP client of this crate, which speaks to the router of this crate mounted on the other
-//! service's admin listener. One suite (`suite`) runs over both.
+//! service's admin listener. One suite (`tests/it`) runs over both.
 //!
 //! Start with [`Call`] (what every call carries) and [`CallError`] (what it may answer), then [`Bouncers`] and
 //! [`Accounts`].
@@ -10,6 +10,7 @@
 mod accounts;
 mod bouncers;
 mod call;
+pub mod http;
 mod login;
 
 pub use accounts::*;

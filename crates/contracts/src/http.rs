@@ -1,0 +1,18 @@
+//! The HTTP adapters: a client for each trait, and the router that speaks to it.
+//!
+//! Every method is `POST /internal/<trait>/<method>` with its arguments as JSON; what [`Call`](crate::Call) carries
+//! travels in headers, errors come back as a [`CallError`](crate::CallError) in JSON with the status that fits it,
+//! streams are server-sent events whose `id` is the cursor to resume from. Routers check nobody: whoever mounts one puts the
+//! check of the caller's token in front of it.
+
+mod accounts;
+mod bouncers;
+mod client;
+mod data;
+mod sse;
+mod wire;
+
+pub use accounts::{AccountsClient, accounts_router};
+pub use bouncers::{BouncersClient, bouncers_router};
+pub use client::{Bearer, Client, NoBearer};
+pub use data::{AccountDataClient, account_data_router};

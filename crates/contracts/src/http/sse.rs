@@ -1,0 +1,111 @@
+//! Server-sent events, both ways: `id` carries the cursor, `data` one JSON value.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::response::sse::{Event as Sent, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use futures_util::stream::BoxStream;
+use futures_util::{Stream, StreamExt};
+use serde::Serialize;
+
+/// The longest event a reader takes; a longer one ends the stream.
+const MAX_EVENT: usize = 8 * 1024 * 1024;
+
+/// One event as read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Event {
+    /// The JSON value.
+    pub(super) data: String,
+}
+
+/// A stream of values as an answer, with a comment every fifteen seconds so that nothing between takes it for dead.
+pub(super) fn respond<T: Serialize + Send + 'static>(
+    values: impl Stream<Item = T> + Send + 'static,
+    id: impl Fn(&T) -> String + Send + 'static,
+) -> Response {
+    let events = values.filter_map(move |value| {
+        let event = serde_json::to_string(&value).ok().map(|json| Sent::default().id(id(&value)).data(json));
+        async move { event.map(Ok::<_, Infallible>) }
+    });
+    Sse::new(events).keep_alive(KeepAlive::new().interval(Duration::from_secs(15))).into_response()
+}
+
+/// The events of an answer. Ends when the connection does, or at an event beyond all measure.
+pub(super) fn events(answer: reqwest::Response) -> BoxStream<'static, Event> {
+    let chunks = answer.bytes_stream().take_while(|chunk| std::future::ready(chunk.is_ok()));
+    let parsed = chunks.scan(Parser::default(), |parser, chunk| {
+        let fed = chunk.ok().and_then(|bytes| parser.feed(&bytes));
+        std::future::ready(fed.map(futures_util::stream::iter))
+    });
+    parsed.flatten().boxed()
+}
+
+/// Takes bytes and gives whole events (WHATWG HTML §9.2, as far as both our ends speak it).
+#[derive(Default)]
+pub(super) struct Parser {
+    line: Vec<u8>,
+    data: String,
+}
+
+impl Parser {
+    /// The events `bytes` complete; `None` once an event grew beyond [`MAX_EVENT`].
+    pub(super) fn feed(&mut self, bytes: &[u8]) -> Option<Vec<Event>> {
+        let mut events = Vec::new();
+        for byte in bytes {
+            if *byte != b'\n' {
+                self.line.push(*byte);
+                if self.line.len() + self.data.len() > MAX_EVENT {
+                    return None;
+                }
+                continue;
+            }
+            let line = std::mem::take(&mut self.line);
+            self.end_line(line.strip_suffix(b"\r").unwrap_or(&line), &mut events);
+        }
+        Some(events)
+    }
+
+    fn end_line(&mut self, line: &[u8], events: &mut Vec<Event>) {
+        if line.is_empty() {
+            if !self.data.is_empty() {
+                events.push(Event { data: std::mem::take(&mut self.data) });
+            }
+        } else if let Some(value) = line.strip_prefix(b"data:") {
+            let value = value.strip_prefix(b" ").unwrap_or(value);
+            if !self.data.is_empty() {
+                self.data.push('\n');
+            }
+            self.data.push_str(&String::from_utf8_lossy(value));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(pieces: &[&str]) -> Vec<String> {
+        let mut parser = Parser::default();
+        pieces
+            .iter()
+            .flat_map(|piece| parser.feed(piece.as_bytes()).unwrap_or_default())
+            .map(|e| e.data)
+            .collect()
+    }
+
+    #[test]
+    fn an_event_is_whole_however_it_is_cut() {
+        let text = ": hello\n\nid: 7\ndata: {\"a\":1}\n\ndata: two\r\n\r\n";
+        for cut in 0..text.len() {
+            let (head, tail) = text.split_at(cut);
+            assert_eq!(parse(&[head, tail]), ["{\"a\":1}", "two"], "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn an_event_without_end_is_given_up() {
+        let mut parser = Parser::default();
+        assert!(parser.feed(&vec![b'x'; MAX_EVENT + 1]).is_none());
+    }
+}
