@@ -1,1 +1,25 @@
 //! The rules of the bouncer: upstream bytes, device bytes, commit results and time in; bytes, appends and timers out.
+//!
+//! Pure: no I/O, no clock, no tokio, and no knowledge of how the log is stored. Start at [`User`]: one for each account,
+//! owned by one task of the shell. [`User::handle`] takes an [`Input`] and the time and leaves [`Effect`]s, which the
+//! shell carries out in order; what they ask for (appends, questions, wishes) comes back as inputs.
+//!
+//! The contract is "How a message travels" of the design: a logged line is an [`Effect::Append`] first and goes to the
+//! devices only after its [`Commit`], in the upstream's order; when the store refuses or is silent for half a second,
+//! the stream is *not kept* until it answers.
+
+mod caps;
+mod effect;
+mod entry;
+mod ids;
+mod input;
+mod query;
+mod user;
+
+pub use caps::{Cap, CapSet, OFFERED_ALWAYS, PASSED_THROUGH, WANTED_UPSTREAM};
+pub use effect::{Effect, NetworkChange, Request, SaslChange, SavedChannel, UpstreamState};
+pub use entry::{Entry, Kind, NO_BUFFER};
+pub use ids::{ConnId, Cursor, DeviceId, NetworkId, Position, QueryId, RequestId, Ticket};
+pub use input::{Attach, Commit, Input, NetworkSetup, Profile};
+pub use query::{Answer, Bound, Kinds, Page, Query, Stored};
+pub use user::User;
