@@ -1,0 +1,53 @@
+# irc.now: `make run` serves the platform, `make test` proves it. Everything else is here for those who build it.
+SHELL := /usr/bin/env bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help run build design test check lint fuzz bench parts clean
+
+CARGO ?= cargo
+RUN_ARGS ?=
+
+help: ## show what there is
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+run: build ## build and serve everything on this machine
+	@tools/parts network
+	@$${CARGO_TARGET_DIR:-target}/release/ircnow up $(RUN_ARGS)
+
+build: design
+	@$(CARGO) build --release --locked --quiet --bin ircnow
+
+design: design/dist/stamp ## fonts and styles for the pages
+
+design/dist/stamp: design/package-lock.json design/build.mjs $(wildcard design/*.css design/*/*.css design/*/*.js)
+	@tools/parts build
+	@cd design && npm ci --no-audit --no-fund --loglevel=error >/dev/null && node build.mjs && touch dist/stamp
+
+test: design parts lint ## everything: lints, docs, all tests with real servers, clients and browsers
+	$(CARGO) test --locked --workspace
+	$(CARGO) build --locked --quiet --benches --workspace
+
+check: design ## the fast half: lints and the tests that need no real servers
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --quiet --workspace --all-targets -- -D warnings
+	$(CARGO) test --locked --quiet --workspace --lib
+
+lint:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --quiet --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --quiet --workspace --no-deps --document-private-items
+	tools/deny
+
+parts:
+	@tools/parts test
+
+fuzz: ## fuzz every parser for a minute each (nightly)
+	@command -v cargo-fuzz >/dev/null || $(CARGO) install --locked cargo-fuzz
+	@for target in $$(cd fuzz && cargo +nightly fuzz list); do (cd fuzz && cargo +nightly fuzz run $$target -- -max_total_time=60); done
+
+bench: design ## measure: figures as docs/benchmarks.md explains them
+	$(CARGO) bench --locked --workspace
+
+clean:
+	$(CARGO) clean
+	rm -rf design/dist design/node_modules

@@ -1,0 +1,92 @@
+//! Where the real parts are, and what happens to a test when one is not.
+
+use std::path::{Path, PathBuf};
+
+/// A real server, client or browser that tests talk to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Ergo, an IRC server with accounts and history.
+    Ergo,
+    /// InspIRCd, an IRC server without either.
+    InspIrcd,
+    /// soju, a bouncer.
+    Soju,
+    /// senpai, a modern terminal client.
+    Senpai,
+    /// irssi.
+    Irssi,
+    /// WeeChat.
+    WeeChat,
+    /// tmux, which runs the terminal clients.
+    Tmux,
+    /// PostgreSQL.
+    Postgres,
+    /// Keycloak.
+    Keycloak,
+    /// Chromium with playwright-core.
+    Chromium,
+    /// strace.
+    Strace,
+}
+
+impl Part {
+    /// The part's program, if it is to be had.
+    pub fn find(self) -> Option<PathBuf> {
+        let cached = |path: &str| Some(cache().join("parts").join(path)).filter(|path| path.exists());
+        match self {
+            Self::Ergo => cached("ergochat/usr/bin/ergochat"),
+            Self::Soju => cached("soju/usr/bin/soju"),
+            Self::Senpai => cached("senpai/usr/bin/senpai"),
+            Self::Keycloak => cached("keycloak-26.7.0/bin/kc.sh"),
+            Self::InspIrcd => installed("inspircd"),
+            Self::Irssi => installed("irssi"),
+            Self::WeeChat => installed("weechat"),
+            Self::Tmux => installed("tmux"),
+            Self::Strace => installed("strace"),
+            Self::Postgres => postgres_binaries().map(|folder| folder.join("postgres")),
+            Self::Chromium => installed("chromium").filter(|_| cached("browser/node_modules").is_some()),
+        }
+    }
+
+    /// The part's program, or `None` after one loud line; a panic where `CI` is set.
+    pub fn find_or_skip(self) -> Option<PathBuf> {
+        let found = self.find();
+        if found.is_none() {
+            let line = format!("{self:?} is missing: run tools/parts test");
+            assert!(std::env::var_os("CI").is_none(), "{line}");
+            println!("SKIPPED: {line}");
+        }
+        found
+    }
+}
+
+/// Skips the test (returns from it) unless every part named is to be had.
+#[macro_export]
+macro_rules! part {
+    ($($part:ident),+ $(,)?) => {
+        $(if $crate::Part::$part.find_or_skip().is_none() { return; })+
+    };
+}
+
+/// The cache outside the tree: `${XDG_CACHE_HOME:-~/.cache}/ircnow`.
+pub fn cache() -> PathBuf {
+    let base = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let home = || Path::new(&std::env::var_os("HOME").unwrap_or_else(|| "/root".into())).join(".cache");
+    base.unwrap_or_else(home).join("ircnow")
+}
+
+fn installed(program: &str) -> Option<PathBuf> {
+    ["/usr/bin", "/usr/sbin", "/usr/local/bin"]
+        .iter()
+        .map(|folder| Path::new(folder).join(program))
+        .find(|p| p.exists())
+}
+
+pub(crate) fn postgres_binaries() -> Option<PathBuf> {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").ok()?;
+    versions
+        .filter_map(Result::ok)
+        .map(|entry| entry.path().join("bin"))
+        .filter(|bin| bin.join("initdb").exists())
+        .max()
+}
