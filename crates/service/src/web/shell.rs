@@ -1,0 +1,74 @@
+//! What the layout of every page needs to know.
+
+use http::header::COOKIE;
+use http::{HeaderMap, Uri};
+
+use crate::sites::Sites;
+
+/// The field `shell` of every page's template; `design/templates/layout.html` reads it.
+#[derive(Clone, Debug)]
+pub struct SiteShell {
+    /// The addresses of every site.
+    pub sites: Sites,
+    /// The stylesheet's URL.
+    pub css: &'static str,
+    /// The script's URL.
+    pub js: &'static str,
+    /// `dark` or `light` where the user chose; `None` follows the system.
+    pub theme: Option<&'static str>,
+    /// Who is signed in.
+    pub user: Option<ShellUser>,
+    /// Which item of the navigation is current; empty for none.
+    pub section: &'static str,
+    /// Path and query of this page, so that a form can come back to it.
+    pub path: String,
+}
+
+/// Who is signed in, as far as the layout shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShellUser {
+    /// The username.
+    pub username: String,
+    /// The plan's name.
+    pub plan: String,
+}
+
+impl SiteShell {
+    /// The shell of the page a request asks for, nobody signed in.
+    pub fn new(sites: &Sites, uri: &Uri, headers: &HeaderMap) -> Self {
+        Self {
+            sites: sites.clone(),
+            css: crate::assets::css(),
+            js: crate::assets::js(),
+            theme: theme(headers),
+            user: None,
+            section: "",
+            path: uri.path_and_query().map_or("/", |path| path.as_str()).to_owned(),
+        }
+    }
+
+    /// Says who is signed in.
+    pub fn user(mut self, username: impl Into<String>, plan: impl Into<String>) -> Self {
+        self.user = Some(ShellUser { username: username.into(), plan: plan.into() });
+        self
+    }
+
+    /// Says which item of the navigation is current.
+    pub fn section(mut self, section: &'static str) -> Self {
+        self.section = section;
+        self
+    }
+}
+
+fn theme(headers: &HeaderMap) -> Option<&'static str> {
+    headers
+        .get_all(COOKIE)
+        .iter()
+        .filter_map(|cookies| cookies.to_str().ok())
+        .flat_map(|cookies| cookies.split(';'))
+        .find_map(|cookie| match cookie.trim() {
+            "theme=dark" => Some("dark"),
+            "theme=light" => Some("light"),
+            _ => None,
+        })
+}
