@@ -1,1 +1,3 @@
 //! The relying party every service uses: OIDC login, session rows, bearer tokens, user claims, CSRF and roles.
+
+pub mod jwt;
