@@ -4,9 +4,11 @@
 //! A [`Door`] opens ports ([`ListenerSpec`]) and turns each client that registers into a [`Session`] of its
 //! [`Backend`]. The session gets the client's lines; whatever is pushed to the client's [`Outbox`] reaches it.
 
+mod accept;
 mod backend;
 mod caps;
 mod config;
+mod connection;
 mod door;
 mod flood;
 mod framing;

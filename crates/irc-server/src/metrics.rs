@@ -38,6 +38,23 @@ pub(crate) struct Login {
 }
 
 impl DoorMetrics {
+    /// Counts a connection in; the gauge is to go down when it ends.
+    pub(crate) fn opened(&self, listener: &str) -> Gauge {
+        let label = Listener { listener: listener.to_owned() };
+        self.accepted.get_or_create(&label).inc();
+        let gauge = self.connections.get_or_create(&label).clone();
+        gauge.inc();
+        gauge
+    }
+
+    pub(crate) fn refused(&self, reason: &'static str) {
+        self.refused.get_or_create(&Reason { reason }).inc();
+    }
+
+    pub(crate) fn closed(&self, reason: &'static str) {
+        self.closed.get_or_create(&Reason { reason }).inc();
+    }
+
     /// Registers every figure, to be called with a registry that has the prefix it wants (`ircnow_door`).
     pub fn register(&self, registry: &mut Registry) {
         registry.register("connections", "Open connections", self.connections.clone());

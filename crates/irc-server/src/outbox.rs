@@ -283,16 +283,22 @@ impl Outbox {
         }
     }
 
+    /// What changed so far is known.
+    pub(crate) fn forget_changes(&self) {
+        self.state().caps_changed = false;
+    }
+
     /// Why [`Outbox::close`] was called, if it was.
     pub(crate) fn closing(&self) -> Option<String> {
         self.state().closing.clone()
     }
 
     /// From here on nothing is taken.
-    pub(crate) fn finish(&self) {
+    /// Hands out what was never taken.
+    pub(crate) fn finish(&self) -> VecDeque<Bytes> {
         let mut state = self.state();
         state.over = true;
-        state.queue = VecDeque::new();
+        std::mem::take(&mut state.queue)
     }
 }
 

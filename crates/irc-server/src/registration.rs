@@ -30,7 +30,7 @@ pub(crate) struct Context<'a> {
     pub login_required: bool,
     pub login_hint: &'a str,
     /// Which other commands to keep.
-    pub early: &'a dyn Fn(&[u8]) -> bool,
+    pub early: &'a (dyn Fn(&[u8]) -> bool + Sync),
 }
 
 /// What is to be done after a line.

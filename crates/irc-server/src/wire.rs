@@ -118,7 +118,7 @@ impl Wire {
                     *sent += lines.len();
                     for line in split_lines(&lines) {
                         if let Err(error) = Pin::new(&mut **stream).start_send(as_message(line, *text)) {
-                            return Poll::Ready(from_ws(error).map(|_| 0));
+                            return Poll::Ready(Err(write_error(error)));
                         }
                     }
                 }
@@ -129,7 +129,7 @@ impl Wire {
                 }
                 match flushed {
                     Poll::Ready(Ok(())) => Poll::Ready(Ok(std::mem::take(sent))),
-                    Poll::Ready(Err(error)) => Poll::Ready(from_ws(error).map(|_| 0)),
+                    Poll::Ready(Err(error)) => Poll::Ready(Err(write_error(error))),
                     // Some went out: that is progress, though no whole line may be done with.
                     Poll::Pending if stream.get_ref().passed() > before => {
                         let left = stream.get_ref().held();
@@ -157,7 +157,7 @@ impl Wire {
         match &mut self.kind {
             Kind::Lines { stream, .. } => Pin::new(stream).poll_flush(cx),
             Kind::WebSocket { stream, .. } => {
-                Pin::new(&mut **stream).poll_flush(cx).map(|done| done.or_else(|e| from_ws(e).map(|_| ())))
+                Pin::new(&mut **stream).poll_flush(cx).map_err(write_error)
             }
         }
     }
@@ -167,7 +167,7 @@ impl Wire {
         match &mut self.kind {
             Kind::Lines { stream, .. } => Pin::new(stream).poll_shutdown(cx),
             Kind::WebSocket { stream, .. } => {
-                Pin::new(&mut **stream).poll_close(cx).map(|done| done.or_else(|e| from_ws(e).map(|_| ())))
+                Pin::new(&mut **stream).poll_close(cx).map_err(write_error)
             }
         }
     }
@@ -215,6 +215,14 @@ fn from_ws(error: WsError) -> io::Result<bool> {
         WsError::ConnectionClosed | WsError::AlreadyClosed => Ok(false),
         WsError::Io(error) => Err(error),
         other => Err(io::Error::other(other)),
+    }
+}
+
+fn write_error(error: WsError) -> io::Error {
+    match error {
+        WsError::Io(error) => error,
+        WsError::ConnectionClosed | WsError::AlreadyClosed => io::ErrorKind::BrokenPipe.into(),
+        other => io::Error::other(other),
     }
 }
 
