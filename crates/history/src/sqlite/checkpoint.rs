@@ -1,0 +1,91 @@
+//! Moving the write-ahead log into the file, on a connection and a thread of its own.
+//!
+//! While appends go on, an ordinary checkpoint never meets the log's end, and the log would grow for ever. So once the
+//! log is long, the bulk is moved beside the appends, and only for the little that came meanwhile the writer stands still.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::Duration;
+
+use rusqlite::Connection;
+
+use super::shared::Shared;
+use super::writer::Message;
+
+/// How often the log's length is looked at.
+const EVERY: Duration = Duration::from_millis(250);
+/// Log pages past which the writer is asked to stand still (32 MiB).
+const LONG: i64 = 8_192;
+/// How often a truncation is tried while readers hold the log.
+const TRIES: usize = 200;
+
+/// Asks for a truncating checkpoint; the answer says whether the log is empty now.
+pub(super) type Truncate = tokio::sync::oneshot::Sender<bool>;
+
+pub(super) fn serve(
+    conn: &Connection,
+    shared: &Arc<Shared>,
+    writer: &Sender<Message>,
+    asks: &Receiver<Truncate>,
+) {
+    let mut at = 0;
+    loop {
+        match asks.recv_timeout(EVERY) {
+            Ok(answer) => {
+                // Whoever asked may have given up meanwhile.
+                let _ = answer.send(standing(writer, || truncate(conn)).unwrap_or(false));
+            }
+            Err(RecvTimeoutError::Timeout) => {
+                let commits = shared.commits();
+                if commits != at {
+                    at = commits;
+                    tend(conn, writer);
+                }
+            }
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+    }
+}
+
+fn tend(conn: &Connection, writer: &Sender<Message>) {
+    if passive(conn).is_some_and(|log| log > LONG) {
+        // The rest is short now: the next commit begins the log anew once all of it has been moved.
+        passive(conn);
+        standing(writer, || passive(conn));
+    }
+}
+
+/// Does it while the writer stands between two commits.
+fn standing<T>(writer: &Sender<Message>, then: impl FnOnce() -> T) -> Option<T> {
+    let (stands, standing) = channel();
+    let (done, waits) = channel();
+    writer.send(Message::Pause(stands, waits)).ok()?;
+    standing.recv().ok()?;
+    let result = then();
+    // An error means the writer went on by itself after too long.
+    let _ = done.send(());
+    Some(result)
+}
+
+/// Moves what can be moved without standing in anybody's way. Answers the log's length in pages.
+fn passive(conn: &Connection) -> Option<i64> {
+    conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get(1))
+        .inspect_err(|cause| tracing::warn!(error = %cause, "history: a checkpoint failed"))
+        .ok()
+}
+
+/// Moves everything and cuts the log to nothing, waiting for readers a while.
+fn truncate(conn: &Connection) -> bool {
+    for _ in 0..TRIES {
+        match conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0)) {
+            Ok(0) => return true,
+            Ok(_) => {}
+            Err(cause) => {
+                tracing::warn!(error = %cause, "history: a truncating checkpoint failed");
+                return false;
+            }
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    false
+}

@@ -1,0 +1,75 @@
+//! A fresh store of each engine, with a clock the test moves.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use history::{AccountId, Buffer, History, Kind, NewEntry, Options, Stored, StreamId, StreamWriter};
+use uuid::Uuid;
+
+/// When every test begins.
+pub const START: i64 = 1_700_000_000_000;
+
+/// A store, its clock, and what must outlive it.
+pub struct Fixture {
+    pub history: History,
+    pub account: AccountId,
+    pub stream: StreamId,
+    pub clock: Arc<AtomicI64>,
+    pub folder: tempfile::TempDir,
+}
+
+/// Options with a clock of the test's own.
+pub fn options(clock: &Arc<AtomicI64>) -> Options {
+    let clock = clock.clone();
+    Options { clock: Arc::new(move || clock.load(Ordering::SeqCst)), ..Options::default() }
+}
+
+impl Fixture {
+    pub async fn sqlite() -> Self {
+        let clock = Arc::new(AtomicI64::new(START));
+        let folder = tempfile::tempdir().unwrap();
+        let history = History::open_sqlite(&folder.path().join("history.db"), options(&clock)).await.unwrap();
+        Self::with(history, clock, folder)
+    }
+
+    /// `None`, said loudly, where there is no PostgreSQL to be had.
+    pub async fn postgres() -> Option<Self> {
+        None
+    }
+
+    fn with(history: History, clock: Arc<AtomicI64>, folder: tempfile::TempDir) -> Self {
+        Self { history, account: Uuid::new_v4().into(), stream: Uuid::new_v4().into(), clock, folder }
+    }
+
+    pub fn path(&self) -> std::path::PathBuf {
+        self.folder.path().join("history.db")
+    }
+
+    pub fn pass(&self, ms: i64) {
+        self.clock.fetch_add(ms, Ordering::SeqCst);
+    }
+
+    pub async fn writer(&self) -> StreamWriter {
+        self.history.open_stream(self.account, self.stream).await.unwrap()
+    }
+
+    /// Appends one entry that must be taken.
+    pub async fn put(&self, writer: &StreamWriter, entry: NewEntry) -> Stored {
+        self.history.append(writer, vec![entry]).await.unwrap().remove(0).unwrap()
+    }
+}
+
+/// A message in `#a`, said now.
+pub fn message(body: &str) -> NewEntry {
+    said_in("#a", body)
+}
+
+pub fn said_in(buffer: &str, body: &str) -> NewEntry {
+    NewEntry::new(
+        Kind::Privmsg,
+        Buffer::from(buffer),
+        "ann!ann@example.org".into(),
+        buffer.to_owned().into(),
+        body.to_owned().into(),
+    )
+}

@@ -1,0 +1,6 @@
+//! What history promises, shown on both engines.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+mod engines;
+mod model;
+mod suite;

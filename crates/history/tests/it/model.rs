@@ -1,0 +1,1 @@
+//! Random appends and pages against a model in memory.
