@@ -316,6 +316,11 @@ impl MessageBuf {
         }
     }
 
+    /// Whether a tag was added.
+    pub fn has_tag(&self, key: &str) -> bool {
+        Tags::from_raw(&self.tags).has(key)
+    }
+
     /// Says who sent the line.
     #[must_use]
     pub fn source(mut self, source: impl AsRef<[u8]>) -> Self {
