@@ -27,7 +27,14 @@ impl IntoResponseParts for FormAction {
     type Error = Infallible;
 
     fn into_response_parts(self, mut res: ResponseParts) -> Result<ResponseParts, Infallible> {
-        res.extensions_mut().insert(self);
+        // What an inner layer said stays.
+        let mut all = res.extensions_mut().remove::<Self>().unwrap_or_default();
+        for origin in self.0 {
+            if !all.0.contains(&origin) {
+                all.0.push(origin);
+            }
+        }
+        res.extensions_mut().insert(all);
         Ok(res)
     }
 }
