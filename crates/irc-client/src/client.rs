@@ -8,6 +8,7 @@ use bytes::Bytes;
 use irc::cap::CapSet;
 use tokio::sync::mpsc;
 
+use crate::control::{Control, Order};
 use crate::{ClientConfig, ClientError, Dial, HostLimiter, StsStore};
 
 /// What a client needs from around it; shared by all clients of a process.
@@ -21,6 +22,18 @@ pub struct Environment {
     pub sts: Arc<dyn StsStore>,
     /// The authorities for [`crate::Tls::Verified`].
     pub roots: Arc<rustls::RootCertStore>,
+}
+
+impl Environment {
+    /// With that way out, the authorities of this system, and everything else in memory.
+    pub fn new(dialer: Arc<dyn Dial>) -> Self {
+        Self {
+            dialer,
+            limiter: Arc::new(HostLimiter::default()),
+            sts: Arc::new(crate::MemorySts::default()),
+            roots: crate::tls::system_roots(),
+        }
+    }
 }
 
 /// What a client tells, in order.
@@ -91,34 +104,40 @@ pub enum SendError {
 /// A running client. Cheap to clone; when the last handle is gone the client quits.
 #[derive(Clone, Debug)]
 pub struct Client {
-    pub(crate) commands: mpsc::UnboundedSender<Command>,
-    pub(crate) lines: crate::queue::Queue,
+    handle: Arc<Handle>,
 }
 
 #[derive(Debug)]
-pub(crate) enum Command {
-    Quit(String),
-    Reconnect(Option<Box<ClientConfig>>),
+struct Handle(Arc<Control>);
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.0.order(Order::Quit("Nobody is left.".into()));
+    }
 }
 
 impl Client {
+    pub(crate) fn new(control: Arc<Control>) -> Self {
+        Self { handle: Arc::new(Handle(control)) }
+    }
+
     /// Queues one line (CR LF is added if it is missing). It is sent as the rate allows.
     pub fn send(&self, line: Bytes) -> Result<(), SendError> {
-        self.lines.push(line)
+        self.handle.0.push(line)
     }
 
     /// How many lines wait to be sent.
     pub fn waiting(&self) -> usize {
-        self.lines.len()
+        self.handle.0.waiting()
     }
 
     /// Says QUIT if it is connected, and ends.
     pub fn quit(&self, reason: impl Into<String>) {
-        let _ = self.commands.send(Command::Quit(reason.into()));
+        self.handle.0.order(Order::Quit(reason.into()));
     }
 
     /// Connects anew at once, with another config if one is given.
     pub fn reconnect(&self, config: Option<ClientConfig>) {
-        let _ = self.commands.send(Command::Reconnect(config.map(Box::new)));
+        self.handle.0.order(Order::Reconnect(config.map(Box::new)));
     }
 }

@@ -42,7 +42,12 @@ pub struct ClientConfig {
 
 impl ClientConfig {
     /// A verified TLS connection to `host:port` with the usual manners and no login.
-    pub fn new(label: impl Into<String>, host: impl Into<String>, port: u16, nick: impl Into<String>) -> Self {
+    pub fn new(
+        label: impl Into<String>,
+        host: impl Into<String>,
+        port: u16,
+        nick: impl Into<String>,
+    ) -> Self {
         let nick = nick.into();
         Self {
             label: label.into(),
@@ -132,7 +137,7 @@ pub struct Manners {
     pub connect_timeout: Duration,
     /// How long registration may take.
     pub registration_timeout: Duration,
-    /// After this much silence a PING goes out; it measures the lag too.
+    /// So often a PING goes out; it measures the lag too.
     pub ping_every: Duration,
     /// How long the answer may take.
     pub ping_timeout: Duration,

@@ -5,15 +5,23 @@
 //! told), [`Environment`] (what it needs) and [`Event`] (what it tells). The rules are pure and have no socket in
 //! sight: `registration` and [`Backoff`]; everything else is a thin shell.
 
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
 mod backoff;
 mod client;
 mod config;
+mod control;
 mod dial;
 mod error;
 mod limiter;
-mod queue;
+mod link;
+mod pace;
+mod registration;
+mod session;
 mod sts;
 mod supervisor;
+mod tls;
+mod words;
 
 pub use backoff::{Backoff, Severity};
 pub use client::{Client, Environment, Event, Events, Registered, SendError};
@@ -23,3 +31,4 @@ pub use error::{ClientError, ErrorKind};
 pub use limiter::HostLimiter;
 pub use sts::{MemorySts, StsPolicy, StsStore, StsValue};
 pub use supervisor::connect;
+pub use tls::system_roots;

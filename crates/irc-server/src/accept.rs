@@ -112,7 +112,11 @@ pub(crate) async fn enter(
             more(&mut socket, &mut first).await?;
             if first.first() != Some(&0x16) {
                 let strange = !trusted && looks_like_proxy(&first);
-                let text = if strange { STRANGE_PROXY } else { "This port takes TLS only. Turn on TLS in your client." };
+                let text = if strange {
+                    STRANGE_PROXY
+                } else {
+                    "This port takes TLS only. Turn on TLS in your client."
+                };
                 say(&mut socket, text).await;
                 return Err(if strange { Refused::StrangeProxy } else { Refused::ExpectedTls });
             }
@@ -130,7 +134,8 @@ pub(crate) async fn enter(
         encryption => {
             sniff(&mut socket, &mut first).await?;
             if first.first() == Some(&0x16) {
-                say(&mut socket, "This port takes no TLS. Turn TLS off in your client, or use the TLS port.").await;
+                say(&mut socket, "This port takes no TLS. Turn TLS off in your client, or use the TLS port.")
+                    .await;
                 return Err(Refused::UnexpectedTls);
             }
             if looks_like_proxy(&first) {
@@ -181,7 +186,8 @@ fn websocket_config() -> WebSocketConfig {
 
 /// A WebSocket whose upgrade was answered elsewhere.
 pub(crate) async fn upgraded(stream: BoxStream, text: bool) -> Wire {
-    let stream = WebSocketStream::from_raw_socket(Corked::new(stream), Role::Server, Some(websocket_config())).await;
+    let stream =
+        WebSocketStream::from_raw_socket(Corked::new(stream), Role::Server, Some(websocket_config())).await;
     Wire::websocket(stream, text)
 }
 

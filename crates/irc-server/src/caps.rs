@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use irc::Message;
-pub use irc::cap::{Cap, CapSet, Offer};
 use irc::cap::Caps;
+pub use irc::cap::{Cap, CapSet, Offer};
 
 /// One client's side of the negotiation.
 #[derive(Debug)]

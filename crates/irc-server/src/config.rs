@@ -131,7 +131,11 @@ impl ListenerSpec {
     }
 
     /// An encrypted port that takes WebSocket clients too.
-    pub fn tls(name: impl Into<String>, address: SocketAddr, certificate: Arc<dyn ResolvesServerCert>) -> Self {
+    pub fn tls(
+        name: impl Into<String>,
+        address: SocketAddr,
+        certificate: Arc<dyn ResolvesServerCert>,
+    ) -> Self {
         Self { tls: ListenerTls::On(certificate), ..Self::plain(name, address) }
     }
 }

@@ -70,7 +70,8 @@ impl End {
 pub(crate) async fn run<B: Backend>(wire: Wire, peer: Peer, deadline: Instant, setting: Setting<'_, B>) {
     let peer = Arc::new(peer);
     let mechanisms = mechanisms(setting.backend, &peer);
-    let negotiation = Negotiation::new(&setting.config.server_name, registration::mechanism_names(&mechanisms));
+    let negotiation =
+        Negotiation::new(&setting.config.server_name, registration::mechanism_names(&mechanisms));
     let outbox = Outbox::new(peer.clone(), setting.config.soft_limit, negotiation);
     let wire = Mutex::new(wire);
     let mut session = None;
@@ -128,7 +129,10 @@ fn mechanisms<B: Backend>(backend: &B, peer: &Peer) -> Vec<Mechanism> {
     backend.mechanisms(peer).into_iter().filter(fits).collect()
 }
 
-async fn register<B: Backend>(reader: &mut Reader<'_, B>, mechanisms: &[Mechanism]) -> Result<B::Session, End> {
+async fn register<B: Backend>(
+    reader: &mut Reader<'_, B>,
+    mechanisms: &[Mechanism],
+) -> Result<B::Session, End> {
     let backend = reader.setting.backend;
     let config = reader.setting.config;
     let peer = reader.peer;
@@ -162,9 +166,7 @@ async fn register<B: Backend>(reader: &mut Reader<'_, B>, mechanisms: &[Mechanis
         while let Act::Sasl(step) = act {
             let (answer, found) = ask(reader, step).await;
             login = found.or(login);
-            act = reader
-                .outbox
-                .negotiate(|caps, out| registration.answered(answer, &context, caps, out));
+            act = reader.outbox.negotiate(|caps, out| registration.answered(answer, &context, caps, out));
         }
         match act {
             Act::Continue | Act::Sasl(_) => {}
@@ -197,7 +199,9 @@ async fn ask<B: Backend>(reader: &Reader<'_, B>, step: Step) -> (Answer, Option<
         reader.setting.metrics.logins.get_or_create(&label).inc();
     };
     match reader.setting.backend.sasl(step).await {
-        SaslAnswer::Challenge { payload, continuation } => (Answer::Challenge { payload, continuation }, None),
+        SaslAnswer::Challenge { payload, continuation } => {
+            (Answer::Challenge { payload, continuation }, None)
+        }
         SaslAnswer::Success { account, login } => {
             count("success");
             (Answer::Success { account }, Some(login))
@@ -346,7 +350,10 @@ impl<B: Backend> Reader<'_, B> {
             _ if behind => {}
             Some(at) if now >= at + config.ping_timeout => {
                 let seconds = (config.ping_after + config.ping_timeout).as_secs();
-                return Err(End::by_door("ping_timeout", format!("Nothing was heard from you for {seconds} s.")));
+                return Err(End::by_door(
+                    "ping_timeout",
+                    format!("Nothing was heard from you for {seconds} s."),
+                ));
             }
             None if now >= self.heard + config.ping_after => {
                 self.pinged = Some(now);

@@ -62,8 +62,7 @@ impl Bucket {
 mod tests {
     use super::*;
 
-    const LIMITS: FloodLimits =
-        FloodLimits { burst: 10, per_second: 2.0, patience: Duration::from_secs(30) };
+    const LIMITS: FloodLimits = FloodLimits { burst: 10, per_second: 2.0, patience: Duration::from_secs(30) };
 
     #[test]
     fn a_burst_passes_then_the_rate_holds() {

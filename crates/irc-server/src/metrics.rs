@@ -65,7 +65,11 @@ impl DoorMetrics {
         registry.register("lines_in", "Lines clients sent", self.lines_in.clone());
         registry.register("bytes_in", "Bytes clients sent", self.bytes_in.clone());
         registry.register("bytes_out", "Bytes written to clients", self.bytes_out.clone());
-        registry.register("writes", "Write calls, each for one connection and input batch", self.writes.clone());
+        registry.register(
+            "writes",
+            "Write calls, each for one connection and input batch",
+            self.writes.clone(),
+        );
         registry.register("lagged", "Times a connection fell behind", self.lagged.clone());
     }
 }

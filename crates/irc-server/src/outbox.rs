@@ -239,7 +239,11 @@ impl Outbox {
 
     /// What flushed lines wait, moved into `into`; pending until there are some. `Ready(false)` once the backend or
     /// the door has asked for the end and nothing waits.
-    pub(crate) fn poll_take(&self, cx: &mut std::task::Context<'_>, into: &mut VecDeque<Bytes>) -> Poll<bool> {
+    pub(crate) fn poll_take(
+        &self,
+        cx: &mut std::task::Context<'_>,
+        into: &mut VecDeque<Bytes>,
+    ) -> Poll<bool> {
         self.shared.writer.register(cx.waker());
         let mut state = self.state();
         if !state.queue.is_empty() && (state.flushed || state.closing.is_some()) {

@@ -147,10 +147,7 @@ mod tests {
         assert_eq!(source(text).as_deref(), Some("192.0.2.7:5555"));
         let Parsed::Header(header) = parse(text) else { panic!() };
         assert_eq!(&text[header.length..], b"NICK a\r\n");
-        assert_eq!(
-            source(b"PROXY TCP6 2001:db8::1 2001:db8::2 1 2\r\n").as_deref(),
-            Some("[2001:db8::1]:1")
-        );
+        assert_eq!(source(b"PROXY TCP6 2001:db8::1 2001:db8::2 1 2\r\n").as_deref(), Some("[2001:db8::1]:1"));
         assert_eq!(source(b"PROXY UNKNOWN whatever\r\n"), None);
     }
 

@@ -248,7 +248,8 @@ impl Registration {
         }
         if let Some(pass) = self.pass.take() {
             if !context.confidential {
-                let text = "Passwords are taken over TLS only. Turn on TLS in your client and use the TLS port.";
+                let text =
+                    "Passwords are taken over TLS only. Turn on TLS in your client and use the TLS port.";
                 out.push(r.numeric("464", &[], text));
                 return Act::End(text.into());
             }

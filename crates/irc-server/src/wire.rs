@@ -156,9 +156,7 @@ impl Wire {
     pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.kind {
             Kind::Lines { stream, .. } => Pin::new(stream).poll_flush(cx),
-            Kind::WebSocket { stream, .. } => {
-                Pin::new(&mut **stream).poll_flush(cx).map_err(write_error)
-            }
+            Kind::WebSocket { stream, .. } => Pin::new(&mut **stream).poll_flush(cx).map_err(write_error),
         }
     }
 
@@ -166,9 +164,7 @@ impl Wire {
     pub fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &mut self.kind {
             Kind::Lines { stream, .. } => Pin::new(stream).poll_shutdown(cx),
-            Kind::WebSocket { stream, .. } => {
-                Pin::new(&mut **stream).poll_close(cx).map_err(write_error)
-            }
+            Kind::WebSocket { stream, .. } => Pin::new(&mut **stream).poll_close(cx).map_err(write_error),
         }
     }
 }
