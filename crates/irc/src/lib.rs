@@ -7,13 +7,18 @@ pub mod batch;
 pub mod cap;
 pub mod casemap;
 pub mod ctcp;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod isupport;
 pub mod limits;
+pub mod mask;
 pub mod message;
 pub mod mode;
 pub mod names;
 pub mod numerics;
 pub mod reply;
+pub mod sasl;
+pub mod scram;
 pub mod source;
 pub mod split;
 pub mod tags;
