@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use irc::cap::{CapSet, Offer};
+pub use irc::sasl::Mechanism;
 
 use crate::outbox::Outbox;
 
@@ -40,45 +41,6 @@ impl Peer {
     /// Whether nobody between us and the client can read along: encrypted, or from this very machine.
     pub fn confidential(&self) -> bool {
         self.tls || self.address.ip().to_canonical().is_loopback()
-    }
-}
-
-/// A SASL mechanism the door speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Mechanism {
-    /// RFC 5802 and 7677: the password itself never travels.
-    ScramSha256,
-    /// RFC 4616.
-    Plain,
-    /// RFC 4422, appendix A: the TLS client certificate.
-    External,
-    /// RFC 7628: a bearer token.
-    OauthBearer,
-}
-
-impl Mechanism {
-    /// All of them, the best first.
-    pub const ALL: [Self; 4] = [Self::ScramSha256, Self::Plain, Self::External, Self::OauthBearer];
-
-    /// Its registered name.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::ScramSha256 => "SCRAM-SHA-256",
-            Self::Plain => "PLAIN",
-            Self::External => "EXTERNAL",
-            Self::OauthBearer => "OAUTHBEARER",
-        }
-    }
-
-    /// The mechanism of that name, in any case.
-    pub fn from_name(name: &[u8]) -> Option<Self> {
-        Self::ALL.into_iter().find(|mechanism| mechanism.name().as_bytes().eq_ignore_ascii_case(name))
-    }
-}
-
-impl fmt::Display for Mechanism {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
     }
 }
 

@@ -4,6 +4,8 @@
 //! A [`Door`] opens ports ([`ListenerSpec`]) and turns each client that registers into a [`Session`] of its
 //! [`Backend`]. The session gets the client's lines; whatever is pushed to the client's [`Outbox`] reaches it.
 
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
 mod accept;
 mod backend;
 mod caps;
@@ -12,6 +14,8 @@ mod connection;
 mod door;
 mod flood;
 mod framing;
+#[doc(hidden)]
+pub mod fuzz;
 mod metrics;
 mod outbox;
 mod proxy;

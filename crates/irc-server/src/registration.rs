@@ -1,18 +1,13 @@
 //! What a client says before it is in: NICK, USER, PASS, CAP and AUTHENTICATE. Pure: lines in, replies and acts out.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use irc::Message;
+use irc::sasl::{Reassembler, SaslError, chunks};
 
 use crate::backend::Mechanism;
 use crate::caps::Negotiation;
 use crate::reply;
 
-/// AUTHENTICATE carries at most so much in one line (ircv3 sasl-3.1).
-const CHUNK: usize = 400;
-/// And at most so much over all its lines; bearer tokens are long.
-const LONGEST_PAYLOAD: usize = 24 * CHUNK;
 const MOST_EARLY_LINES: usize = 8;
 const LONGEST_NICK: usize = 64;
 /// Lines that make no sense before the connection is given up.
@@ -74,7 +69,7 @@ enum Sasl {
     #[default]
     Idle,
     /// The client is to send a payload, of which some chunks may be there.
-    Payload { mechanism: Mechanism, continuation: Option<Vec<u8>>, encoded: Vec<u8> },
+    Payload { mechanism: Mechanism, continuation: Option<Vec<u8>>, chunks: Reassembler },
     /// The backend is asked.
     Asked { mechanism: Mechanism },
 }
@@ -185,7 +180,7 @@ impl Registration {
             Answer::Challenge { payload, continuation } => {
                 out.extend(challenge(&payload));
                 let continuation = Some(continuation);
-                self.sasl = Sasl::Payload { mechanism, continuation, encoded: Vec::new() };
+                self.sasl = Sasl::Payload { mechanism, continuation, chunks: Reassembler::default() };
                 return Act::Continue;
             }
             Answer::Success { account } => {
@@ -266,7 +261,7 @@ impl Registration {
                  port."
                     .into()
             };
-            out.push(r.fail("*", "ACCOUNT_REQUIRED", &text));
+            out.push(irc::reply::fail("*", "ACCOUNT_REQUIRED", &[], &text).source(context.server).to_bytes());
             out.push(r.numeric("464", &[], &text));
             return Act::End(text);
         }
@@ -298,7 +293,7 @@ impl Registration {
                 match Mechanism::from_name(word).filter(|wanted| context.mechanisms.contains(wanted)) {
                     Some(mechanism) => {
                         out.push(Bytes::from_static(b"AUTHENTICATE +\r\n"));
-                        self.sasl = Sasl::Payload { mechanism, continuation: None, encoded: Vec::new() };
+                        self.sasl = Sasl::Payload { mechanism, continuation: None, chunks: Reassembler::default() };
                     }
                     None if context.mechanisms.is_empty() => {
                         let text = "Logging in works over TLS only. Turn on TLS in your client and use the TLS \
@@ -313,24 +308,22 @@ impl Registration {
                 }
                 Act::Continue
             }
-            Sasl::Payload { mechanism, continuation, mut encoded } => {
-                if word.len() > CHUNK || encoded.len() + word.len() > LONGEST_PAYLOAD {
-                    out.push(r.numeric("905", &[], "That SASL message is too long."));
-                    return Act::Continue;
-                }
-                if word != b"+" {
-                    encoded.extend_from_slice(word);
-                    if word.len() == CHUNK {
-                        self.sasl = Sasl::Payload { mechanism, continuation, encoded };
+            Sasl::Payload { mechanism, continuation, mut chunks } => {
+                let refusal = match chunks.push(word) {
+                    Ok(Some(payload)) => {
+                        self.sasl = Sasl::Asked { mechanism };
+                        return Act::Sasl(Step { mechanism, continuation, payload: payload.to_vec() });
+                    }
+                    Ok(None) => {
+                        self.sasl = Sasl::Payload { mechanism, continuation, chunks };
                         return Act::Continue;
                     }
-                }
-                let Ok(payload) = BASE64.decode(&encoded) else {
-                    out.push(r.numeric("904", &[], "That SASL message is no base64."));
-                    return Act::Continue;
+                    Err(SaslError::TooLong) => ("905", "That SASL message is too long."),
+                    Err(SaslError::Aborted) => ("906", "SASL was aborted."),
+                    Err(SaslError::NotBase64 | SaslError::Malformed) => ("904", "That SASL message is no base64."),
                 };
-                self.sasl = Sasl::Asked { mechanism };
-                Act::Sasl(Step { mechanism, continuation, payload })
+                out.push(r.numeric(refusal.0, &[], refusal.1));
+                Act::Continue
             }
             // Lines are not read while the backend is asked.
             asked @ Sasl::Asked { .. } => {
@@ -346,16 +339,9 @@ pub(crate) fn mechanism_names(mechanisms: &[Mechanism]) -> String {
     mechanisms.iter().map(|mechanism| mechanism.name()).collect::<Vec<_>>().join(",")
 }
 
-/// A challenge in lines of at most [`CHUNK`].
-fn challenge(payload: &[u8]) -> Vec<Bytes> {
-    let encoded = BASE64.encode(payload);
-    let line = |chunk: &str| Bytes::from(format!("AUTHENTICATE {chunk}\r\n"));
-    let mut lines: Vec<Bytes> =
-        encoded.as_bytes().chunks(CHUNK).map(|chunk| line(str::from_utf8(chunk).unwrap_or("+"))).collect();
-    if encoded.len() % CHUNK == 0 {
-        lines.push(line("+"));
-    }
-    lines
+/// A challenge in AUTHENTICATE lines.
+fn challenge(payload: &[u8]) -> impl Iterator<Item = Bytes> {
+    chunks(payload).into_iter().map(|chunk| Bytes::from(format!("AUTHENTICATE {chunk}\r\n")))
 }
 
 /// `PASS user/network:secret`, or `PASS secret` with the user name of USER, as a PLAIN message.
@@ -374,3 +360,7 @@ fn reasonable(nick: &str) -> bool {
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
+
+#[cfg(test)]
+#[path = "registration_tests.rs"]
+mod tests;

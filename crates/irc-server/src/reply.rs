@@ -18,11 +18,6 @@ impl Replies<'_> {
     pub fn pong(&self, token: &[u8]) -> Bytes {
         irc::line("PONG").source(self.server).param(self.server).trailing(token).to_bytes()
     }
-
-    /// `:server FAIL command CODE :text` (ircv3 standard-replies)
-    pub fn fail(&self, command: &str, code: &str, text: &str) -> Bytes {
-        irc::line("FAIL").source(self.server).param(command).param(code).trailing(text).to_bytes()
-    }
 }
 
 /// `ERROR :text`
