@@ -51,3 +51,34 @@ impl Backoff {
         self.failures
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn waits_double_from_a_second_to_ten_minutes() {
+        let mut backoff = Backoff::default();
+        let waits: Vec<u64> = (0..12).map(|_| backoff.failed(Severity::Usual, 0.0).as_secs()).collect();
+        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 600, 600]);
+        backoff.succeeded();
+        assert_eq!(backoff.failed(Severity::Usual, 0.0), Backoff::MIN);
+    }
+
+    #[test]
+    fn a_throttle_or_a_ban_is_answered_with_patience() {
+        assert_eq!(Backoff::default().failed(Severity::Unwelcome, 0.0).as_secs(), 300);
+        assert_eq!(Backoff::default().failed(Severity::Pointless, 0.0).as_secs(), 600);
+    }
+
+    proptest! {
+        #[test]
+        fn no_wait_leaves_its_bounds(failures in 0_u32..100, chance in 0.0..=1.0_f64) {
+            let mut backoff = Backoff { failures };
+            let wait = backoff.failed(Severity::Unwelcome, chance);
+            prop_assert!(wait >= Backoff::UNWELCOME && wait <= Backoff::MAX.mul_f64(1.25));
+        }
+    }
+}
