@@ -1,1 +1,41 @@
 //! Identity and tokens: accounts, login, the OpenID provider, app passwords, SASL for every door, introspection and the change feed.
+//!
+//! Gatekeeper is the only issuer the other services know. Start with [`Gatekeeper`] (what the rest of the platform holds),
+//! then `sign_up` and `sign_in` (how people come in), `oidc` (how our sites learn who they are), `sasl` (how IRC clients
+//! come in) and `store` (what is kept). Its pages are in `pages`, what an administrator may do in [`admin`].
+
+pub mod admin;
+mod clients;
+mod config;
+mod contract;
+mod credentials;
+mod deletion;
+mod error;
+mod export;
+mod feed;
+mod gatekeeper;
+mod keys;
+mod mail;
+mod names;
+mod oidc;
+mod pages;
+mod password;
+mod pepper;
+mod routes;
+mod sasl;
+mod scram;
+mod secret;
+mod sessions;
+mod sign_in;
+mod sign_up;
+mod store;
+mod text;
+mod throttle;
+mod totp;
+mod upstream;
+
+pub use clients::Client;
+pub use config::{Config, Registration};
+pub use error::Error;
+pub use gatekeeper::{Deps, Gatekeeper};
+pub use names::{NameError, Username};

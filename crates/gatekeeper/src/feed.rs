@@ -1,0 +1,120 @@
+//! The change feed as readers get it: rows after a cursor, then live ones. Readers see every change in its order within a
+//! second, in whichever replica it was made.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use contracts::{AccountChange, CallError, ChangeKind, FeedCursor};
+use futures_util::StreamExt as _;
+use futures_util::stream::BoxStream;
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use crate::Gatekeeper;
+use crate::error::{Error, Result};
+use crate::store::{FeedKind, FeedRow};
+
+/// How often rows are looked for that another replica may have written.
+const POLL: Duration = Duration::from_millis(400);
+/// The same where this process is the only one, but for an administrator's hand in the file.
+const POLL_ALONE: Duration = Duration::from_secs(5);
+
+struct Reader {
+    gate: Gatekeeper,
+    commits: watch::Receiver<u64>,
+    at: i64,
+    ready: VecDeque<AccountChange>,
+}
+
+impl Gatekeeper {
+    /// See [`contracts::Accounts::changes`].
+    pub(crate) async fn change_feed(
+        &self,
+        after: Option<FeedCursor>,
+    ) -> Result<BoxStream<'static, AccountChange>> {
+        let store = &self.0.store;
+        // Before the rows are read, so that nothing falls between.
+        let commits = store.commits();
+        let mut ready = VecDeque::new();
+        let at = match after {
+            None => match store.feed_latest().await? {
+                Some(row) => {
+                    let at = row.cursor;
+                    ready.extend(self.change(row).await?);
+                    at
+                }
+                None => store.feed_head().await?,
+            },
+            Some(FeedCursor(at)) => {
+                self.reaches_back_to(at).await?;
+                at
+            }
+        };
+        let reader = Reader { gate: self.clone(), commits, at, ready };
+        Ok(futures_util::stream::unfold(reader, Reader::next).boxed())
+    }
+
+    /// A reader who was away for longer than rows are kept has to read everything anew.
+    async fn reaches_back_to(&self, at: i64) -> Result<()> {
+        let store = &self.0.store;
+        let head = store.feed_head().await?;
+        let floor = store.feed_floor().await?.unwrap_or(head + 1);
+        if at > head || (at < head && at + 1 < floor && store.feed_after(at).await?.is_empty()) {
+            return Err(Error::Answer(CallError::Conflict {
+                message: "The feed of accounts does not reach back to this cursor: begin anew.".to_owned(),
+            }));
+        }
+        Ok(())
+    }
+
+    /// What a row says. The account is read now: who reads late reads its present state, and more than once at the most.
+    async fn change(&self, row: FeedRow) -> Result<Option<AccountChange>> {
+        let sub = row.sub;
+        let what = match row.kind {
+            FeedKind::Account => match self.0.store.account(sub).await? {
+                Some(account) => ChangeKind::Account { account: self.shown(&account) },
+                None => ChangeKind::Deleted { sub },
+            },
+            FeedKind::CredentialRevoked => match Uuid::parse_str(&row.detail) {
+                Ok(credential) => ChangeKind::CredentialRevoked { sub, credential },
+                Err(_) => return Ok(None),
+            },
+            FeedKind::SessionEnded => ChangeKind::SessionEnded { sub, sid: row.detail },
+            FeedKind::Deleted => ChangeKind::Deleted { sub },
+        };
+        Ok(Some(AccountChange { cursor: FeedCursor(row.cursor), what }))
+    }
+}
+
+impl Reader {
+    async fn next(mut self) -> Option<(AccountChange, Self)> {
+        loop {
+            if let Some(change) = self.ready.pop_front() {
+                return Some((change, self));
+            }
+            self.commits.borrow_and_update();
+            match self.read().await {
+                Ok(true) => {}
+                Ok(false) => {
+                    let pause = if self.gate.0.polls { POLL } else { POLL_ALONE };
+                    // The sender lives in the store we hold: it cannot go away first.
+                    let _ = tokio::time::timeout(pause, self.commits.changed()).await;
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "the change feed ends: its readers come back with their cursors");
+                    return None;
+                }
+            }
+        }
+    }
+
+    async fn read(&mut self) -> Result<bool> {
+        let rows = self.gate.0.store.feed_after(self.at).await?;
+        let found = !rows.is_empty();
+        for row in rows {
+            self.at = row.cursor;
+            self.ready.extend(self.gate.change(row).await?);
+        }
+        Ok(found)
+    }
+}

@@ -1,0 +1,284 @@
+//! The pages of auth.<site>. They work without a script; every form is posted to its own origin, and a page whose form
+//! finally leads to a relying party names that party's checked origin in its policy.
+
+mod account;
+mod certificates;
+mod recover;
+mod second_step;
+mod sign_in;
+mod sign_up;
+mod upstream;
+
+use std::convert::Infallible;
+use std::net::IpAddr;
+
+use axum::Router;
+use axum::extract::{FromRequestParts, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Redirect, Response};
+use axum::routing::{get, post};
+use contracts::CallError;
+use service::clock::now_s;
+use service::sites::Origin;
+use service::view::Form;
+use service::web::{ClientIp, FormAction, Problem, SiteShell};
+
+use crate::Gatekeeper;
+use crate::error::{Error, Result};
+use crate::oidc::redirect_origin;
+use crate::password::PasswordError;
+use crate::sessions::{SignedIn, Visitor};
+
+pub(crate) const COOKIE: &str = "__Host-gate";
+
+/// What a browser posts.
+pub(crate) type Posted = axum::Form<Vec<(String, String)>>;
+
+/// The pages.
+pub fn router() -> Router<Gatekeeper> {
+    Router::new()
+        .route("/", get(front))
+        .route("/sign-up", get(sign_up::page).post(sign_up::submit))
+        .route("/sign-in", get(sign_in::page).post(sign_in::submit))
+        .route("/sign-in/code", post(sign_in::second_factor))
+        .route("/forgot", get(recover::forgot).post(recover::forgot_submit))
+        .route("/reset", get(recover::reset).post(recover::reset_submit))
+        .route("/verify", get(recover::verify).post(recover::verify_submit))
+        .route("/account", get(account::page))
+        .route("/account/password", post(account::password))
+        .route("/account/email", post(account::email))
+        .route("/account/email/again", post(account::email_again))
+        .route("/account/sessions/end", post(account::end_session))
+        .route("/account/sessions/end-others", post(account::end_others))
+        .route("/account/certificates/add", post(certificates::add))
+        .route("/account/certificates/revoke", post(certificates::revoke))
+        .route("/account/two-step", get(second_step::page).post(second_step::enable))
+        .route("/account/two-step/off", post(second_step::disable))
+        .route("/upstream/start", get(upstream::start))
+        .route("/upstream/callback", get(upstream::callback))
+        .route("/upstream/logout", post(upstream::logout))
+        .route("/welcome", get(upstream::welcome).post(upstream::welcome_submit))
+}
+
+async fn front(visit: Visit, State(gate): State<Gatekeeper>) -> Response {
+    match visit.signed_in(&gate).await {
+        Ok(Some(_)) => Redirect::to("/account").into_response(),
+        Ok(None) => Redirect::to("/sign-in").into_response(),
+        Err(error) => trouble(error),
+    }
+}
+
+/// A request for a page: who asks, and what the layout needs.
+pub struct Visit {
+    pub shell: SiteShell,
+    pub visitor: Visitor,
+    pub cookie: Option<String>,
+    pub now: i64,
+}
+
+impl FromRequestParts<Gatekeeper> for Visit {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        gate: &Gatekeeper,
+    ) -> std::result::Result<Self, Infallible> {
+        let ClientIp(address) = ClientIp::from_request_parts(parts, gate).await?;
+        let agent =
+            parts.headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
+        Ok(Self {
+            shell: SiteShell::new(&gate.0.sites, &parts.uri, &parts.headers),
+            visitor: Visitor { address: known(address), agent: agent.to_owned() },
+            cookie: session_cookie(&parts.headers),
+            now: now_s(),
+        })
+    }
+}
+
+fn known(address: IpAddr) -> Option<IpAddr> {
+    (!address.is_unspecified()).then_some(address)
+}
+
+impl Visit {
+    pub async fn signed_in(&self, gate: &Gatekeeper) -> Result<Option<SignedIn>> {
+        match &self.cookie {
+            Some(cookie) => gate.signed_in(cookie, self.now).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Who is signed in, or the answer that sends to the sign-in page and back here.
+    pub async fn required(&self, gate: &Gatekeeper) -> std::result::Result<SignedIn, Response> {
+        match self.signed_in(gate).await {
+            Ok(Some(who)) => Ok(who),
+            Ok(None) => Err(Redirect::to("/sign-in?next=%2Faccount").into_response()),
+            Err(error) => Err(trouble(error)),
+        }
+    }
+}
+
+/// The value of a cookie.
+pub(crate) fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
+    headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(';'))
+        .find_map(|pair| pair.trim().strip_prefix(name)?.strip_prefix('=').map(str::to_owned))
+}
+
+pub(crate) fn session_cookie(headers: &HeaderMap) -> Option<String> {
+    cookie(headers, COOKIE)
+}
+
+/// Sets a cookie that only we get back. `seconds` of 0 takes it away.
+pub(crate) fn set_cookie(response: &mut Response, name: &str, value: &str, seconds: u64) {
+    let text = format!("{name}={value}; Path=/; Max-Age={seconds}; Secure; HttpOnly; SameSite=Lax");
+    if let Ok(text) = HeaderValue::from_str(&text) {
+        response.headers_mut().append(header::SET_COOKIE, text);
+    }
+}
+
+/// Where a sign-in leads: a path of ours, or the portal.
+pub(crate) struct Destination {
+    pub url: String,
+    pub form_action: FormAction,
+}
+
+impl Destination {
+    /// Only paths of our own are followed; everything else leads to the portal.
+    pub fn of(gate: &Gatekeeper, next: &str) -> Self {
+        if !is_own_path(next) {
+            let my = &gate.0.sites.my;
+            return Self { url: my.url("/"), form_action: FormAction::to([my.clone()]) };
+        }
+        let origin: Option<Origin> = redirect_origin(gate, next);
+        Self { url: next.to_owned(), form_action: FormAction::to(origin) }
+    }
+}
+
+/// One slash and then no other: `//host` and `/\host` are other hosts to a browser.
+fn is_own_path(next: &str) -> bool {
+    let mut bytes = next.bytes();
+    bytes.next() == Some(b'/')
+        && !matches!(bytes.next(), Some(b'/' | b'\\'))
+        && next.bytes().all(|b| b.is_ascii_graphic() && b != b'\\')
+        && next.len() <= 4096
+}
+
+/// A query's value, form-decoded.
+pub(crate) fn query(uri_query: Option<&str>, name: &str) -> String {
+    url::form_urlencoded::parse(uri_query.unwrap_or_default().as_bytes())
+        .find(|(key, _)| key == name)
+        .map(|(_, value)| value.into_owned())
+        .unwrap_or_default()
+}
+
+/// Signs a browser in and sends it on.
+pub(crate) async fn enter(
+    gate: &Gatekeeper,
+    visit: &Visit,
+    account: &crate::store::AccountRow,
+    upstream: Option<&crate::sessions::UpstreamSession>,
+    next: &str,
+) -> Response {
+    let begun =
+        gate.begin_session(account, &visit.visitor, upstream, visit.cookie.as_deref(), visit.now).await;
+    match begun {
+        Ok(token) => {
+            let mut response = Redirect::to(&Destination::of(gate, next).url).into_response();
+            set_cookie(&mut response, COOKIE, &token, gate.0.config.session_lifetime.as_secs());
+            response
+        }
+        Err(error) => trouble(error),
+    }
+}
+
+/// Writes what is wrong into the form, and says with which status the page comes back. What is no matter of the form
+/// becomes a page of its own.
+pub(crate) fn refuse(form: &mut Form, error: Error) -> std::result::Result<StatusCode, Response> {
+    let answer = match error {
+        Error::Answer(answer) => answer,
+        Error::Password(weak @ (PasswordError::Weak(_) | PasswordError::Busy)) => {
+            CallError::from(Error::Password(weak))
+        }
+        other => return Err(trouble(other)),
+    };
+    Ok(match answer {
+        CallError::Invalid { field, message } => {
+            form.refuse(&field, message);
+            StatusCode::UNPROCESSABLE_ENTITY
+        }
+        CallError::Forbidden { reason } => {
+            form.refuse("", reason);
+            StatusCode::FORBIDDEN
+        }
+        CallError::Unavailable { reason } => {
+            form.refuse("", reason);
+            StatusCode::TOO_MANY_REQUESTS
+        }
+        CallError::Conflict { message } | CallError::Quota { message, .. } => {
+            form.refuse("", message);
+            StatusCode::CONFLICT
+        }
+        not_found @ CallError::NotFound { .. } => return Err(trouble(not_found.into())),
+    })
+}
+
+/// An error as a page of its own.
+pub(crate) fn trouble(error: Error) -> Response {
+    let (status, what, advice) = match CallError::from(error) {
+        CallError::NotFound { what } => (
+            StatusCode::NOT_FOUND,
+            format!("This {what} is not there any more."),
+            "Go back and load the page again.",
+        ),
+        CallError::Forbidden { reason } => (StatusCode::FORBIDDEN, reason, ""),
+        CallError::Invalid { message, .. } => {
+            (StatusCode::UNPROCESSABLE_ENTITY, message, "Go back and change it.")
+        }
+        CallError::Quota { message, .. } | CallError::Conflict { message } => {
+            (StatusCode::CONFLICT, message, "")
+        }
+        CallError::Unavailable { reason } => (StatusCode::SERVICE_UNAVAILABLE, reason, ""),
+    };
+    Problem::new(status, what, advice).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_sign_in_leads_nowhere_but_to_our_own_paths() {
+        for next in ["/account", "/authorize?client_id=portal&state=a%2Fb"] {
+            assert!(is_own_path(next), "{next}");
+        }
+        for next in [
+            "",
+            "account",
+            "//evil.example",
+            "/\\evil.example",
+            "https://evil.example",
+            "/a\r\nb",
+            "/a\\b",
+            "/ä",
+        ] {
+            assert!(!is_own_path(next), "{next}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn an_own_path_never_names_another_host(next in "\\PC{0,40}") {
+            if is_own_path(&next) {
+                let base = url::Url::parse("https://auth.irc.now/").ok();
+                let joined = base.as_ref().and_then(|base| base.join(&next).ok());
+                prop_assert_eq!(joined.and_then(|url| url.host_str().map(str::to_owned)), Some("auth.irc.now".to_owned()));
+            }
+        }
+    }
+}

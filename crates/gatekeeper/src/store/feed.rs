@@ -1,0 +1,114 @@
+//! The change feed: one durable order of everything others must hear of.
+
+use contracts::Sub;
+
+use super::{Columns as _, Result, Store, StoreError, Tx, key};
+
+/// What a row of the feed says. The account itself is read when the row is, so that a reader gets its present state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FeedKind {
+    Account,
+    CredentialRevoked,
+    SessionEnded,
+    Deleted,
+}
+
+/// One row of the feed.
+#[derive(Clone, Debug)]
+pub struct FeedRow {
+    pub cursor: i64,
+    pub kind: FeedKind,
+    pub sub: Sub,
+    /// The credential's id or the session's `sid`.
+    pub detail: String,
+}
+
+// The head is one row: who writes holds it until the commit, so cursors become visible in their order on every engine.
+const NEXT: &str = "UPDATE feed_head SET cursor = cursor + 1 WHERE id = 1 RETURNING cursor";
+const INSERT: &str = "INSERT INTO feed (cursor, at, kind, sub, detail) VALUES ($1, $2, $3, $4, $5)";
+const HEAD: &str = "SELECT cursor FROM feed_head WHERE id = 1";
+const AFTER: &str = "SELECT cursor, kind, sub, detail FROM feed WHERE cursor > $1 ORDER BY cursor LIMIT 256";
+const AT: &str = "SELECT cursor, kind, sub, detail FROM feed ORDER BY cursor DESC LIMIT 1";
+const FLOOR: &str = "SELECT MIN(cursor) AS floor FROM feed";
+const PRUNE: &str = "DELETE FROM feed WHERE at < $1 OR (kind = 'deleted' AND at < $2)";
+
+const KEEP_SECONDS: i64 = 7 * 24 * 3600;
+/// A deleted account's id goes soon: every service has confirmed by itself before it is published.
+const KEEP_DELETED_SECONDS: i64 = 600;
+
+impl Store {
+    /// Adds to the feed within the transaction that makes it true.
+    pub async fn publish(&self, tx: &mut Tx, kind: FeedKind, sub: Sub, detail: &str, now: i64) -> Result<()> {
+        let cursor = sqlx::query(NEXT).fetch_one(&mut **tx).await?.int("cursor")?;
+        sqlx::query(INSERT)
+            .bind(cursor)
+            .bind(now)
+            .bind(kind.text().to_owned())
+            .bind(key(sub))
+            .bind(detail.to_owned())
+            .execute(&mut **tx)
+            .await?;
+        Ok(())
+    }
+
+    /// Where the feed stands.
+    pub async fn feed_head(&self) -> Result<i64> {
+        sqlx::query(HEAD).fetch_one(self.pool()).await?.int("cursor")
+    }
+
+    /// The next rows after a cursor.
+    pub async fn feed_after(&self, cursor: i64) -> Result<Vec<FeedRow>> {
+        let rows = sqlx::query(AFTER).bind(cursor).fetch_all(self.pool()).await?;
+        rows.iter().map(row_of).collect()
+    }
+
+    /// The newest row.
+    pub async fn feed_latest(&self) -> Result<Option<FeedRow>> {
+        sqlx::query(AT).fetch_optional(self.pool()).await?.as_ref().map(row_of).transpose()
+    }
+
+    /// The oldest cursor still kept.
+    pub async fn feed_floor(&self) -> Result<Option<i64>> {
+        sqlx::query(FLOOR).fetch_one(self.pool()).await?.maybe_int("floor")
+    }
+
+    /// Forgets what every reader has long read.
+    pub async fn prune_feed(&self, now: i64) -> Result<()> {
+        sqlx::query(PRUNE)
+            .bind(now - KEEP_SECONDS)
+            .bind(now - KEEP_DELETED_SECONDS)
+            .execute(self.pool())
+            .await?;
+        Ok(())
+    }
+}
+
+fn row_of(row: &sqlx::any::AnyRow) -> Result<FeedRow> {
+    Ok(FeedRow {
+        cursor: row.int("cursor")?,
+        kind: FeedKind::parse(&row.text("kind")?)?,
+        sub: row.sub("sub")?,
+        detail: row.text("detail")?,
+    })
+}
+
+impl FeedKind {
+    fn text(self) -> &'static str {
+        match self {
+            Self::Account => "account",
+            Self::CredentialRevoked => "credential",
+            Self::SessionEnded => "session",
+            Self::Deleted => "deleted",
+        }
+    }
+
+    fn parse(text: &str) -> Result<Self> {
+        match text {
+            "account" => Ok(Self::Account),
+            "credential" => Ok(Self::CredentialRevoked),
+            "session" => Ok(Self::SessionEnded),
+            "deleted" => Ok(Self::Deleted),
+            _ => Err(StoreError::Damaged("a change of an unknown kind")),
+        }
+    }
+}
