@@ -118,8 +118,8 @@ pub(crate) struct Meta {
     pub account: Option<Box<[u8]>>,
     /// Tags that travel with the line: client-only ones and `bot`, values unescaped.
     pub tags: Vec<(Box<[u8]>, Box<[u8]>)>,
-    /// The device (a digest of it) and connection it was sent from, for our own lines.
-    pub origin: Option<(u64, u64)>,
+    /// The connection it was sent from, for our own lines.
+    pub origin: Option<u64>,
     /// Whether it has a body parameter at all (`PART #c` has none).
     pub bodied: bool,
 }
@@ -151,11 +151,8 @@ impl Meta {
             field(TAG_KEY, key);
             field(TAG_VALUE, value);
         }
-        if let Some((device, conn)) = self.origin {
-            let mut both = [0; 16];
-            both[..8].copy_from_slice(&device.to_be_bytes());
-            both[8..].copy_from_slice(&conn.to_be_bytes());
-            field(ORIGIN, &both);
+        if let Some(conn) = self.origin {
+            field(ORIGIN, &conn.to_be_bytes());
         }
         if !self.bodied {
             field(BODYLESS, &[]);
@@ -176,21 +173,13 @@ impl Meta {
                 ACCOUNT => meta.account = Some(value.into()),
                 TAG_KEY => key = Some(value.into()),
                 TAG_VALUE => meta.tags.extend(key.take().map(|key| (key, value.into()))),
-                ORIGIN => {
-                    if let (Some(device), Some(conn)) = (number_at(value, 0), number_at(value, 8)) {
-                        meta.origin = Some((device, conn));
-                    }
-                }
+                ORIGIN => meta.origin = value.try_into().ok().map(u64::from_be_bytes),
                 BODYLESS => meta.bodied = false,
                 _ => {}
             }
         }
         meta
     }
-}
-
-fn number_at(value: &[u8], at: usize) -> Option<u64> {
-    Some(u64::from_be_bytes(value.get(at..at + 8)?.try_into().ok()?))
 }
 
 #[cfg(test)]
@@ -202,7 +191,7 @@ mod tests {
         #[test]
         fn what_is_kept_beside_the_body_comes_back(
             extra in prop::collection::vec("\\PC{0,9}", 0..4), account in prop::option::of("\\PC{0,9}"),
-            tags in prop::collection::vec(("[a-z+/]{1,9}", "\\PC{0,9}"), 0..3), origin in prop::option::of((any::<u64>(), any::<u64>())), bodied: bool,
+            tags in prop::collection::vec(("[a-z+/]{1,9}", "\\PC{0,9}"), 0..3), origin in prop::option::of(any::<u64>()), bodied: bool,
         ) {
             let boxed = |text: &String| text.as_bytes().into();
             let meta = Meta {

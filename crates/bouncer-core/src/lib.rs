@@ -8,13 +8,24 @@
 //! devices only after its [`Commit`], in the upstream's order; when the store refuses or is silent for half a second,
 //! the stream is *not kept* until it answers.
 
+mod bouncer_networks;
+mod bouncerserv;
 mod caps;
+mod casemap;
+mod chathistory;
+mod cx;
+mod device;
 mod effect;
+mod encode;
 mod entry;
 mod ids;
 mod input;
+mod network;
+pub mod plain;
 mod query;
+mod text;
 mod user;
+mod wire;
 
 pub use caps::{Cap, CapSet, OFFERED_ALWAYS, PASSED_THROUGH, WANTED_UPSTREAM};
 pub use effect::{Effect, NetworkChange, Request, SaslChange, SavedChannel, UpstreamState};

@@ -1,0 +1,184 @@
+//! A connection comes and goes.
+
+use super::{Conn, Reading};
+use crate::network::gate::Out;
+use crate::user::User;
+use crate::{Attach, Cap, ConnId, Cursor, Effect, NetworkId, OFFERED_ALWAYS, PASSED_THROUGH};
+
+/// What a login name and a BIND come to.
+enum Binding {
+    To(NetworkId),
+    Unbound(Option<String>),
+    No(String),
+}
+
+impl User {
+    /// A connection has registered.
+    pub(crate) fn attach(&mut self, id: ConnId, attach: Attach) {
+        if self.conn(id).is_some() {
+            return;
+        }
+        let (network, hint) = match self.binding(&attach) {
+            Binding::To(network) => (Some(network), None),
+            Binding::Unbound(hint) => (None, hint),
+            Binding::No(reason) => {
+                if let Some(netid) = &attach.bind {
+                    let params: [&[u8]; 5] =
+                        [b"BOUNCER", b"INVALID_NETID", b"BIND", netid.as_bytes(), b"Network not found"];
+                    let fail = crate::wire::line(&self.cx.server, "FAIL", &params);
+                    self.cx.device(id, fail);
+                }
+                return self.cx.push(Effect::Close { conn: id, reason });
+            }
+        };
+        let at = network.and_then(|id| self.network(id));
+        let delivered = at.and_then(|at| self.networks.get(at)).map(|n| n.gate.delivered).unwrap_or_default();
+        let cursor = network.and_then(|network| self.cursor_of(&attach, network)).unwrap_or(delivered);
+        let shared = self.conns.iter().any(|c| c.device == attach.device && c.network == network && network.is_some());
+        let conn = Conn {
+            id,
+            device: attach.device,
+            network,
+            caps: attach.caps,
+            offered: OFFERED_ALWAYS,
+            nick: attach.nick.into(),
+            reading: Reading::Waiting,
+            lagging: false,
+            sent: cursor,
+            acked: cursor,
+            began: cursor,
+            exact: true,
+            ping: None,
+            pinged: cursor,
+            pinged_ms: 0,
+            parked: Default::default(),
+            parked_bytes: 0,
+            stale: Default::default(),
+            stale_channels: Default::default(),
+            away: None,
+            quitting: false,
+        };
+        self.conns.push(conn);
+        self.offer(id);
+        let burst = self.burst(id);
+        match at.and_then(|at| self.networks.get_mut(at)) {
+            Some(network) => network.gate.pass(Out::Begin { conn: id, burst: burst.into() }),
+            None => {
+                self.cx.device(id, burst);
+                if let Some(conn) = self.conn(id).and_then(|at| self.conns.get_mut(at)) {
+                    conn.reading = Reading::Live;
+                    conn.exact = false;
+                }
+            }
+        }
+        if let Some(hint) = hint {
+            self.say_to(id, &hint);
+        }
+        if let Some(at) = at {
+            self.release(at);
+            self.greet(id, at, shared);
+        }
+    }
+
+    /// What a freshly attached device has to know that its burst does not say.
+    fn greet(&mut self, id: ConnId, at: usize, shared: bool) {
+        if let Some(text) = self.networks.get(at).and_then(|network| network.offline_text()) {
+            self.reply_notice(id, &text);
+        }
+        let exact = self.conn(id).and_then(|at| self.conns.get(at)).is_some_and(|c| !c.caps.has(Cap::Chathistory));
+        if shared && exact {
+            let text = "Another connection uses the same login. They share what counts as seen: to keep them apart, \
+                        log in as user/network@name, with another name on each.";
+            self.reply_notice(id, text);
+        }
+    }
+
+    /// A NOTICE of the bouncer that waits its turn.
+    pub(crate) fn reply_notice(&mut self, conn: ConnId, text: &str) {
+        let bytes = super::refill::notice(&self.cx, &self.nick_of_conn(conn), text);
+        self.reply(conn, bytes);
+    }
+
+    fn binding(&self, attach: &Attach) -> Binding {
+        let names = || {
+            let names: Vec<_> = self.networks.iter().map(|network| network.setup.name.clone()).collect();
+            names.join(", ")
+        };
+        if let Some(netid) = &attach.bind {
+            let found = self.networks.iter().find(|network| network.id.to_string() == *netid);
+            return match found {
+                Some(network) => Binding::To(network.id),
+                None => Binding::No("There is no such network. Choose another one in your client.".to_owned()),
+            };
+        }
+        if let Some(wanted) = &attach.network {
+            let found = self.networks.iter().find(|network| network.setup.name.eq_ignore_ascii_case(wanted));
+            return match found {
+                Some(network) => Binding::To(network.id),
+                None if self.networks.is_empty() => {
+                    Binding::No(format!("You have no network {wanted} yet. Add it on your bouncer page first."))
+                }
+                None => Binding::No(format!("You have no network {wanted}. Yours are: {}.", names())),
+            };
+        }
+        if attach.caps.has(Cap::BouncerNetworks) {
+            return Binding::Unbound(None);
+        }
+        let user = &self.cx.username;
+        match &self.networks[..] {
+            [only] => Binding::To(only.id),
+            [] => Binding::Unbound(Some(
+                "You have no network yet. Add one on your bouncer page, or here: /msg BouncerServ network create -addr \
+                 irc.libera.chat -name libera"
+                    .to_owned(),
+            )),
+            [first, ..] => Binding::Unbound(Some(format!(
+                "You have several networks: {}. Say which one in the login name: {user}/{}",
+                names(),
+                first.setup.name
+            ))),
+        }
+    }
+
+    /// How far a device has seen a network: what we know of it, else what the shell kept.
+    fn cursor_of(&self, attach: &Attach, network: NetworkId) -> Option<Cursor> {
+        let told = self.seen.iter().find(|seen| seen.device == attach.device && seen.network == network);
+        let kept = attach.cursors.iter().find(|(id, _)| *id == network).map(|(_, cursor)| *cursor);
+        told.map(|seen| seen.floor()).or(kept)
+    }
+
+    /// Tells a connection what it may negotiate now, if that is something else than before.
+    pub(crate) fn offer(&mut self, id: ConnId) {
+        let Some(conn) = self.conn(id).and_then(|at| self.conns.get_mut(at)) else { return };
+        let upstream = self.networks.iter().find(|network| Some(network.id) == conn.network).map(|n| n.caps);
+        let caps = OFFERED_ALWAYS.union(upstream.unwrap_or_default().intersection(PASSED_THROUGH));
+        if caps != conn.offered {
+            conn.offered = caps;
+            self.cx.push(Effect::Offer { conn: id, caps });
+        }
+    }
+
+    /// The same for all connections of a network.
+    pub(crate) fn offer_all(&mut self, network: NetworkId) {
+        let ids: Vec<_> = self.conns.iter().filter(|conn| conn.network == Some(network)).map(|conn| conn.id).collect();
+        ids.into_iter().for_each(|id| self.offer(id));
+    }
+
+    /// A connection is gone.
+    pub(crate) fn detach(&mut self, id: ConnId, clean: bool) {
+        let Some(at) = self.conn(id) else { return };
+        let mut conn = self.conns.remove(at);
+        if let Some(at) = conn.network.and_then(|network| self.network(network)) {
+            if clean && conn.exact && conn.reading == Reading::Live {
+                conn.acked = conn.sent;
+            }
+            self.left(&conn);
+            if let Some(network) = self.networks.get_mut(at) {
+                network.replies.forget(id);
+                network.unwatch(&mut self.cx, id, None);
+            }
+        }
+        self.asked.retain(|_, question| question.conn() != Some(id));
+        self.wishes.retain(|_, wish| wish.conn() != id);
+    }
+}

@@ -1,0 +1,148 @@
+//! *Seen*, for clients without cursors: a PING with an opaque token stands for an offset; its PONG says that everything
+//! before it was read. Several connections of a device share the cursor of the slowest.
+
+use super::{Conn, Reading};
+use crate::user::User;
+use crate::{Cap, ConnId, Cursor, DeviceId, Effect, NetworkId};
+
+/// While lines flow a PING goes out this often, if the last one is answered.
+const EVERY_MS: i64 = 500;
+
+/// How far a device has seen a network.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    pub device: DeviceId,
+    pub network: NetworkId,
+    /// What the shell was told.
+    told: Cursor,
+    /// Where a connection was when it went while others stayed: the device is no further until one of its connections
+    /// has come from there.
+    held: Option<Cursor>,
+}
+
+impl Seen {
+    /// From where the next connection begins.
+    pub fn floor(&self) -> Cursor {
+        lower(self.told, self.held)
+    }
+}
+
+fn lower(one: Cursor, other: Option<Cursor>) -> Cursor {
+    match other {
+        Some(other) if other.position < one.position => other,
+        _ => one,
+    }
+}
+
+impl Conn {
+    /// Whether its cursor is kept by PING and PONG.
+    fn is_tracked(&self) -> bool {
+        self.network.is_some() && !self.caps.has(Cap::Chathistory)
+    }
+
+    fn has_unseen(&self) -> bool {
+        let reads = matches!(self.reading, Reading::Live | Reading::Replay { .. } | Reading::Refill { .. });
+        self.is_tracked() && self.exact && reads && !self.lagging && self.sent.position > self.pinged.position
+    }
+
+    /// When its next PING is due.
+    pub fn ping_at(&self) -> Option<i64> {
+        (self.ping.is_none() && self.has_unseen()).then_some(self.pinged_ms + EVERY_MS)
+    }
+}
+
+impl User {
+    /// Sends the PINGs that are due.
+    pub(crate) fn ping_all(&mut self) {
+        let now_ms = self.cx.now_ms;
+        for conn in &mut self.conns {
+            if conn.ping_at().is_none_or(|due| now_ms < due) {
+                continue;
+            }
+            let token = format!("seen-{}", self.cx.ids.token());
+            let line = crate::wire::line(b"", "PING", &[token.as_bytes()]);
+            conn.ping = Some((token.into(), conn.sent));
+            conn.pinged = conn.sent;
+            conn.pinged_ms = now_ms;
+            self.cx.device(conn.id, line);
+        }
+    }
+
+    /// A PONG, with the token in any parameter.
+    pub(crate) fn ponged(&mut self, id: ConnId, params: &[&[u8]]) {
+        let Some(conn) = self.conn(id).and_then(|at| self.conns.get_mut(at)) else { return };
+        let Some((token, cursor)) = &conn.ping else { return };
+        if !params.contains(&token.as_bytes()) {
+            return;
+        }
+        let cursor = *cursor;
+        conn.ping = None;
+        if !conn.exact || cursor.position <= conn.acked.position {
+            return;
+        }
+        conn.acked = cursor;
+        let (device, began) = (conn.device, conn.began);
+        let Some(network) = conn.network else { return };
+        let seen = self.seen_of(device, network, began);
+        if seen.held.is_some_and(|held| began.position <= held.position && cursor.position >= held.position) {
+            seen.held = None;
+        }
+        self.tell_seen(device, network);
+    }
+
+    fn seen_of(&mut self, device: DeviceId, network: NetworkId, began: Cursor) -> &mut Seen {
+        let known = self.seen.iter().position(|seen| seen.device == device && seen.network == network);
+        let at = known.unwrap_or_else(|| {
+            self.seen.push(Seen { device, network, told: began, held: None });
+            self.seen.len() - 1
+        });
+        &mut self.seen[at]
+    }
+
+    /// The device is as far as its slowest connection.
+    fn tell_seen(&mut self, device: DeviceId, network: NetworkId) {
+        let mine = |conn: &&Conn| conn.device == device && conn.network == Some(network) && conn.is_tracked();
+        let slowest = self.conns.iter().filter(mine).map(|conn| conn.acked).min_by_key(|cursor| cursor.position);
+        let Some(seen) = self.seen.iter_mut().find(|seen| seen.device == device && seen.network == network) else {
+            return;
+        };
+        let Some(cursor) = slowest else { return };
+        let cursor = lower(cursor, seen.held);
+        if cursor.position > seen.told.position {
+            seen.told = cursor;
+            self.cx.push(Effect::Seen { device, network, cursor });
+        }
+    }
+
+    /// A tracked connection has begun: the shell knows the device from now on.
+    pub(crate) fn seen_begins(&mut self, id: ConnId) {
+        let Some(conn) = self.conn(id).and_then(|at| self.conns.get(at)) else { return };
+        let (Some(network), device, began, tracked) = (conn.network, conn.device, conn.acked, conn.is_tracked()) else {
+            return;
+        };
+        if tracked && !self.seen.iter().any(|seen| seen.device == device && seen.network == network) {
+            self.seen_of(device, network, began);
+            self.cx.push(Effect::Seen { device, network, cursor: began });
+        }
+    }
+
+    /// A connection has gone. What it had not seen, its device has not seen.
+    pub(crate) fn left(&mut self, conn: &Conn) {
+        let (Some(network), true) = (conn.network, conn.is_tracked()) else { return };
+        let others = self.conns.iter().any(|other| {
+            other.device == conn.device && other.network == Some(network) && other.is_tracked()
+        });
+        let seen = self.seen_of(conn.device, network, conn.began);
+        let floor = lower(conn.acked, seen.held.filter(|held| conn.began.position > held.position));
+        if others {
+            seen.held = Some(lower(floor, seen.held));
+            return self.tell_seen(conn.device, network);
+        }
+        seen.held = None;
+        let cursor = floor;
+        if cursor != seen.told {
+            seen.told = cursor;
+            self.cx.push(Effect::Seen { device: conn.device, network, cursor });
+        }
+    }
+}
