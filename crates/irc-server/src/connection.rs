@@ -83,6 +83,7 @@ pub(crate) async fn run<B: Backend>(wire: Wire, peer: Peer, deadline: Instant, s
             peer: &peer,
             bucket: Bucket::new(&setting.config.flood, std::time::Instant::now()),
             pieces: VecDeque::new(),
+            pause: Duration::ZERO,
             heard: Instant::now(),
             pinged: None,
             nonsense: 0,
@@ -178,7 +179,8 @@ async fn register<B: Backend>(
         caps.set_registered();
         (caps.active(), caps.version())
     });
-    reader.outbox.forget_changes();
+    // The backend is told them in `open`.
+    reader.outbox.changed_caps();
     let registration::Introduced { nick, user, realname, early } = introduced;
     let client = NewClient { login, nick, user, realname, caps, cap_version, early, peer: peer.clone() };
     match backend.open(client, reader.outbox.clone()).await {
@@ -222,18 +224,28 @@ async fn serve<B: Backend>(reader: &mut Reader<'_, B>, session: &mut B::Session)
     loop {
         // Everything of one read goes over in one piece.
         let mut lines = Vec::new();
-        while let Some(piece) = reader.pieces.pop_front() {
+        let mut next = reader.next().await;
+        while let Ok(Input::Piece(piece)) = next {
             match reader.sort(piece) {
                 Ok(Some(line)) => lines.push(line),
                 Ok(None) => {}
                 Err(end) => return end,
             }
+            // What the client says after a CAP REQ it says with the new capabilities.
+            if let Some(caps) = reader.outbox.changed_caps() {
+                if !lines.is_empty() {
+                    session.lines(std::mem::take(&mut lines)).await;
+                }
+                session.caps_changed(caps).await;
+            }
+            let nothing = Ok(Input::Notices { drained: false, caps: None });
+            next = reader.ready().map_or(nothing, |ready| ready.map(Input::Piece));
         }
         if !lines.is_empty() {
             session.lines(lines).await;
         }
-        match reader.next().await {
-            Ok(Input::Piece(piece)) => reader.pieces.push_front(piece),
+        match next {
+            Ok(Input::Piece(_)) => {}
             Ok(Input::Notices { drained, caps }) => {
                 if let Some(caps) = caps {
                     session.caps_changed(caps).await;
@@ -269,6 +281,8 @@ struct Reader<'a, B: Backend> {
     bucket: Bucket,
     /// Read and not yet dealt with.
     pieces: VecDeque<Piece>,
+    /// How long until there is credit for the first of them.
+    pause: Duration,
     heard: Instant,
     /// When the door's own PING went out.
     pinged: Option<Instant>,
@@ -284,27 +298,21 @@ impl<B: Backend> Reader<'_, B> {
     /// The next thing that concerns this client.
     async fn next(&mut self) -> Result<Input, End> {
         loop {
-            if let Some(piece) = self.pieces.pop_front() {
-                return Ok(Input::Piece(piece));
+            if let Some(ready) = self.ready() {
+                return ready.map(Input::Piece);
             }
             let config = self.setting.config;
             let now = Instant::now();
             // Nothing is read from a client that does not read: its replies would pile up.
             let behind = self.outbox.lagging();
-            let mut wake = match self.pinged {
+            let waiting = !self.pieces.is_empty();
+            let wake = match self.pinged {
+                _ if waiting => now + self.pause,
                 _ if behind => now + config.stall_timeout,
                 Some(at) => at + config.ping_timeout,
                 None => self.heard + config.ping_after,
             };
-            let mut may_read = !behind;
-            match self.bucket.check(&config.flood, now.into_std()) {
-                Verdict::Pass => {}
-                Verdict::Wait(pause) => {
-                    may_read = false;
-                    wake = wake.min(now + pause);
-                }
-                Verdict::Excess => return Err(End::by_door("flood", "Excess flood: you send too much.")),
-            }
+            let may_read = !behind && !waiting;
             let outbox = self.outbox;
             let wire = self.wire;
             let pieces = &mut self.pieces;
@@ -328,26 +336,48 @@ impl<B: Backend> Reader<'_, B> {
                         Err(error) => return Err(End::broken(&error)),
                     }
                 }
-                () = asleep => self.idle(behind)?,
+                () = asleep => if !waiting && !behind {
+                    self.idle()?;
+                },
             }
         }
     }
 
-    /// Counts what one read has brought.
+    /// The next piece that is read already and that there is credit for. PONG costs nothing.
+    fn ready(&mut self) -> Option<Result<Piece, End>> {
+        let piece = self.pieces.front()?;
+        if !is_pong(piece) {
+            match self.bucket.take(&self.setting.config.flood, std::time::Instant::now()) {
+                Verdict::Pass => {}
+                Verdict::Wait(pause) => {
+                    self.pause = pause;
+                    return None;
+                }
+                Verdict::Excess => {
+                    return Some(Err(End::by_door("flood", "Excess flood: you send too much.")));
+                }
+            }
+        }
+        let piece = self.pieces.pop_front()?;
+        if self.pieces.is_empty() {
+            // The queue of a burst is not kept for a connection at rest.
+            self.pieces = VecDeque::new();
+        }
+        Some(Ok(piece))
+    }
+
+    /// One read has brought something.
     fn arrived(&mut self) {
         self.heard = Instant::now();
         self.pinged = None;
-        let lines = self.pieces.iter().filter(|piece| !is_pong(piece)).count();
         self.setting.metrics.lines_in.inc_by(self.pieces.len() as u64);
-        self.bucket.spend(lines, &self.setting.config.flood, self.heard.into_std());
     }
 
     /// The client has been silent: asks whether it is there, or gives it up.
-    fn idle(&mut self, behind: bool) -> Result<(), End> {
+    fn idle(&mut self) -> Result<(), End> {
         let config = self.setting.config;
         let now = Instant::now();
         match self.pinged {
-            _ if behind => {}
             Some(at) if now >= at + config.ping_timeout => {
                 let seconds = (config.ping_after + config.ping_timeout).as_secs();
                 return Err(End::by_door(

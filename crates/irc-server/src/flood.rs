@@ -13,7 +13,7 @@ pub(crate) struct Bucket {
     empty_since: Option<Instant>,
 }
 
-/// What a client has to do that wants to send another line.
+/// What becomes of another line.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Verdict {
     /// Go on.
@@ -29,19 +29,14 @@ impl Bucket {
         Self { tokens: f64::from(limits.burst), at: now, empty_since: None }
     }
 
-    /// Pays for `lines` lines. They were read already, so it may go below zero by one read.
-    pub fn spend(&mut self, lines: usize, limits: &FloodLimits, now: Instant) {
-        self.refill(limits, now);
-        self.tokens -= lines as f64;
-    }
-
-    /// Whether the next read may happen now.
-    pub fn check(&mut self, limits: &FloodLimits, now: Instant) -> Verdict {
+    /// Pays for one line, if there is credit for it.
+    pub fn take(&mut self, limits: &FloodLimits, now: Instant) -> Verdict {
         self.refill(limits, now);
         if self.tokens >= f64::from(limits.burst) / 2.0 {
             self.empty_since = None;
         }
         if self.tokens >= 1.0 {
+            self.tokens -= 1.0;
             return Verdict::Pass;
         }
         let since = *self.empty_since.get_or_insert(now);
@@ -64,27 +59,33 @@ mod tests {
 
     const LIMITS: FloodLimits = FloodLimits { burst: 10, per_second: 2.0, patience: Duration::from_secs(30) };
 
+    /// Takes as many lines as there is credit for.
+    fn take_all(bucket: &mut Bucket, now: Instant) -> (usize, Verdict) {
+        let mut taken = 0;
+        loop {
+            match bucket.take(&LIMITS, now) {
+                Verdict::Pass => taken += 1,
+                other => return (taken, other),
+            }
+        }
+    }
+
     #[test]
     fn a_burst_passes_then_the_rate_holds() {
         let start = Instant::now();
         let mut bucket = Bucket::new(&LIMITS, start);
-        bucket.spend(10, &LIMITS, start);
-        assert_eq!(bucket.check(&LIMITS, start), Verdict::Wait(Duration::from_millis(500)));
-        assert_eq!(bucket.check(&LIMITS, start + Duration::from_millis(500)), Verdict::Pass);
+        assert_eq!(take_all(&mut bucket, start), (10, Verdict::Wait(Duration::from_millis(500))));
+        assert_eq!(take_all(&mut bucket, start + Duration::from_secs(1)).0, 2);
     }
 
     #[test]
     fn who_never_pauses_is_shown_the_door() {
         let start = Instant::now();
         let mut bucket = Bucket::new(&LIMITS, start);
-        let verdicts: Vec<Verdict> = (0..80)
-            .map(|half| {
-                let now = start + Duration::from_millis(500 * half);
-                bucket.spend(10, &LIMITS, now);
-                bucket.check(&LIMITS, now)
-            })
-            .collect();
-        assert_eq!(verdicts.last(), Some(&Verdict::Excess));
+        let ended = (0..80)
+            .map(|half| take_all(&mut bucket, start + Duration::from_millis(500 * half)).1)
+            .position(|verdict| verdict == Verdict::Excess);
+        assert_eq!(ended, Some(61));
     }
 
     #[test]
@@ -92,10 +93,8 @@ mod tests {
         let start = Instant::now();
         let mut bucket = Bucket::new(&LIMITS, start);
         for round in 0..10 {
-            let now = start + Duration::from_secs(round * 20);
-            bucket.spend(20, &LIMITS, now);
-            assert!(matches!(bucket.check(&LIMITS, now), Verdict::Wait(_)));
-            assert_eq!(bucket.check(&LIMITS, now + Duration::from_secs(15)), Verdict::Pass);
+            let (taken, verdict) = take_all(&mut bucket, start + Duration::from_secs(round * 20));
+            assert!(taken == 10 && matches!(verdict, Verdict::Wait(_)));
         }
     }
 }

@@ -287,9 +287,10 @@ impl Outbox {
         }
     }
 
-    /// What changed so far is known.
-    pub(crate) fn forget_changes(&self) {
-        self.state().caps_changed = false;
+    /// The client's capabilities, if they have changed since this was asked.
+    pub(crate) fn changed_caps(&self) -> Option<CapSet> {
+        let mut state = self.state();
+        std::mem::take(&mut state.caps_changed).then(|| state.negotiation.active())
     }
 
     /// Why [`Outbox::close`] was called, if it was.

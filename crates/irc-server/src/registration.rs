@@ -293,7 +293,8 @@ impl Registration {
                 match Mechanism::from_name(word).filter(|wanted| context.mechanisms.contains(wanted)) {
                     Some(mechanism) => {
                         out.push(Bytes::from_static(b"AUTHENTICATE +\r\n"));
-                        self.sasl = Sasl::Payload { mechanism, continuation: None, chunks: Reassembler::default() };
+                        self.sasl =
+                            Sasl::Payload { mechanism, continuation: None, chunks: Reassembler::default() };
                     }
                     None if context.mechanisms.is_empty() => {
                         let text = "Logging in works over TLS only. Turn on TLS in your client and use the TLS \
@@ -320,7 +321,9 @@ impl Registration {
                     }
                     Err(SaslError::TooLong) => ("905", "That SASL message is too long."),
                     Err(SaslError::Aborted) => ("906", "SASL was aborted."),
-                    Err(SaslError::NotBase64 | SaslError::Malformed) => ("904", "That SASL message is no base64."),
+                    Err(SaslError::NotBase64 | SaslError::Malformed) => {
+                        ("904", "That SASL message is no base64.")
+                    }
                 };
                 out.push(r.numeric(refusal.0, &[], refusal.1));
                 Act::Continue

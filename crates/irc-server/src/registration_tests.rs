@@ -16,7 +16,13 @@ impl Client {
         let mechanisms = vec![Mechanism::ScramSha256, Mechanism::Plain];
         let mut caps = Negotiation::new("irc.test", mechanism_names(&mechanisms));
         caps.change_offer(Offer::new().with(Cap::Batch).with(Cap::ServerTime));
-        Self { registration: Registration::default(), caps, mechanisms, confidential: true, login_required: true }
+        Self {
+            registration: Registration::default(),
+            caps,
+            mechanisms,
+            confidential: true,
+            login_required: true,
+        }
     }
 
     fn in_the_clear() -> Self {
@@ -100,7 +106,8 @@ fn a_modern_client_logs_in_by_sasl_and_is_ready_at_cap_end() {
 fn a_challenge_goes_out_and_its_answer_carries_the_continuation() {
     let mut client = Client::new();
     client.say("CAP REQ sasl\nAUTHENTICATE SCRAM-SHA-256\nAUTHENTICATE bg==");
-    let (said, _) = client.answer(Answer::Challenge { payload: b"r=1".to_vec(), continuation: b"c".to_vec() });
+    let (said, _) =
+        client.answer(Answer::Challenge { payload: b"r=1".to_vec(), continuation: b"c".to_vec() });
     assert_eq!(said, ["AUTHENTICATE cj0x"]);
     let (_, act) = client.say("AUTHENTICATE eA==");
     let mechanism = Mechanism::ScramSha256;
@@ -171,7 +178,10 @@ fn unknown_mechanisms_aborts_and_nonsense_are_told_apart() {
     assert!(client.say("AUTHENTICATE PLAIN\nAUTHENTICATE ???").0[1].contains(" 904 "));
     let long = "A".repeat(401);
     assert!(client.say(&format!("AUTHENTICATE PLAIN\nAUTHENTICATE {long}")).0[1].contains(" 905 "));
-    assert_eq!(client.say("AUTHENTICATE PLAIN\nNICK a\nUSER a 0 * :A\nCAP END").0[1], ":irc.test 906 a :SASL was aborted.");
+    assert_eq!(
+        client.say("AUTHENTICATE PLAIN\nNICK a\nUSER a 0 * :A\nCAP END").0[1],
+        ":irc.test 906 a :SASL was aborted."
+    );
 }
 
 #[test]
