@@ -235,10 +235,18 @@ async fn keep_vouched(party: &RelyingParty, session: &mut Session) -> Result<boo
     }
 }
 
-/// The account as gatekeeper tells it (`Some(None)` if it is away and was never asked); `None` if it may do nothing.
-async fn known(party: &RelyingParty, sub: Sub, id: &RequestId) -> Result<Option<Option<Account>>, AuthError> {
+/// The account as gatekeeper tells it (`Some(None)` if it is away and was never asked); `None` if it is gone.
+async fn known(party: &RelyingParty, sub: Sub, id: &RequestId) -> Result<Option<Option<Account>>, Denied> {
     match party.inner.cache.get(sub, id.as_str()).await {
         Ok(account) if account.status == Status::Active => Ok(Some(Some(account))),
+        Ok(account) if account.status == Status::Suspended => {
+            party.end(None, Some(sub)).await?;
+            Err(Denied::Problem(Problem::new(
+                StatusCode::FORBIDDEN,
+                "This account is suspended.",
+                "Everything in it is kept. Ask the operator why, and what can be done.",
+            )))
+        }
         Ok(_) | Err(CallError::NotFound { .. }) => {
             party.end(None, Some(sub)).await?;
             Ok(None)

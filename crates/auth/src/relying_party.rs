@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
-use contracts::{Accounts, Sub};
+use contracts::{AccountData, Accounts, Call, CallError, CallResult, ExportChunk, Sub};
+use futures_util::stream::{self, BoxStream, StreamExt as _};
 use secrecy::SecretString;
 use service::db::Database;
 use service::http::HttpClient;
@@ -22,9 +24,9 @@ use uuid::Uuid;
 use crate::account_cache::AccountCache;
 use crate::error::AuthError;
 use crate::live::Live;
-use crate::provider::Provider;
-use crate::sessions::{MIGRATIONS, SessionInfo, Sessions};
-use crate::{follow, login, logout};
+use crate::provider::{Identity, Login, OurClaims, Provider};
+use crate::sessions::{MIGRATIONS, NewSession, SessionInfo, Sessions};
+use crate::{cookies, follow, login, logout};
 
 /// What a relying party must be told.
 #[derive(Clone, Debug)]
@@ -168,6 +170,33 @@ impl RelyingParty {
         Ok(())
     }
 
+    /// The session rows of an account as the data `service` keeps of it: exported without their secrets, deleted whole.
+    pub fn data(&self, service: &'static str) -> Arc<dyn AccountData> {
+        Arc::new(SessionData { party: self.clone(), service })
+    }
+
+    /// A session made without asking the issuer, as the value of a `Cookie` header: for tests of pages.
+    #[doc(hidden)]
+    pub async fn sign_in_for_tests(&self, sub: Sub, username: &str) -> Result<String, AuthError> {
+        let identity = Identity {
+            sub: sub.to_string(),
+            username: Some(username.to_owned()),
+            email: None,
+            email_verified: false,
+            auth_time: Some(service::clock::now_s()),
+            ours: OurClaims::default(),
+        };
+        let login = Login {
+            identity,
+            id_token: SecretString::from(String::new()),
+            refresh_token: None,
+            expires_in: None,
+        };
+        let new = NewSession { sub, login: &login, address: None, agent: None };
+        let (_, token) = self.inner.sessions.create(new).await?;
+        Ok(format!("{}={token}", cookies::SESSION))
+    }
+
     /// Ends every session that came from a session of the issuer, or every one of an account.
     pub(crate) async fn end(&self, sid: Option<&str>, sub: Option<Sub>) -> Result<(), AuthError> {
         let ended = match (sid, sub) {
@@ -184,4 +213,44 @@ async fn surround(State(party): State<RelyingParty>, mut request: Request, next:
     let targets = FormAction::to(party.inner.form_targets.iter().cloned());
     request.extensions_mut().insert(party);
     (targets, next.run(request).await).into_response()
+}
+
+struct SessionData {
+    party: RelyingParty,
+    service: &'static str,
+}
+
+#[async_trait]
+impl AccountData for SessionData {
+    fn service(&self) -> &'static str {
+        self.service
+    }
+
+    async fn export(&self, call: &Call) -> CallResult<BoxStream<'static, CallResult<ExportChunk>>> {
+        let sessions = self.party.sessions(call.account).await.map_err(unavailable)?;
+        let rows: Vec<_> = sessions
+            .iter()
+            .map(|session| {
+                serde_json::json!({
+                    "created_at": session.created_at,
+                    "last_seen_at": session.last_seen_at,
+                    "expires_at": session.expires_at,
+                    "address": session.address,
+                    "browser": session.agent,
+                })
+            })
+            .collect();
+        let bytes = serde_json::to_vec_pretty(&rows).map_err(unavailable)?;
+        let file = ExportChunk { path: "sessions.json".to_owned(), bytes };
+        Ok(stream::iter([Ok(file)]).boxed())
+    }
+
+    async fn delete(&self, call: &Call) -> CallResult<()> {
+        self.party.delete_account(call.account).await.map_err(unavailable)
+    }
+}
+
+fn unavailable(error: impl std::fmt::Display) -> CallError {
+    tracing::warn!(%error, "the sessions of an account cannot be read or deleted");
+    CallError::unavailable("The sessions cannot be reached right now. Try again in a moment.")
 }
