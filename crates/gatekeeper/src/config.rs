@@ -43,6 +43,8 @@ service::config! {
         pub hashes_at_once: usize = "2",
         /// The memory one password hash takes, in KiB (argon2id, two passes).
         pub hash_memory_kib: u32 = "19456",
+        /// Proxies whose `X-Forwarded-For` is believed on the pages of auth.<site> (`10.0.0.0/8`).
+        pub trusted_proxies: Vec<service::web::Cidr>,
         /// How long a browser stays signed in.
         pub session_lifetime: std::time::Duration = "30d",
         /// Where mail is handed in (`smtps://user:password@mail.example:465`). Without one, links are written to the log

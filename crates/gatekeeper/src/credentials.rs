@@ -2,11 +2,11 @@
 
 use contracts::{CallError, Credential, CredentialKind, NewCredential, Scope, Sub};
 use entitlements::Limit;
+use irc::scram::Verifier;
 use uuid::Uuid;
 
 use crate::Gatekeeper;
 use crate::error::{Result, invalid};
-use crate::scram::Verifier;
 use crate::secret;
 use crate::store::{AccountRow, NewCredentialRow, Tx};
 use crate::text::{tidy, unhex};
@@ -28,7 +28,7 @@ impl Gatekeeper {
             return Err(invalid("scopes", "Choose what the app password is for."));
         }
         let secret = secret::new_app_password()?;
-        let verifier = Verifier::of(&secret, &account.scram_salt, account.scram_iterations);
+        let verifier = Verifier::derive(&secret, &account.scram_salt, account.scram_iterations);
         let id = Uuid::now_v7();
         self.0
             .store

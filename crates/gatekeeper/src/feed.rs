@@ -4,14 +4,14 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use contracts::{AccountChange, CallError, ChangeKind, FeedCursor};
+use contracts::{Account, AccountChange, ChangeKind, FeedCursor};
 use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
 use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::Gatekeeper;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::store::{FeedKind, FeedRow};
 
 /// How often rows are looked for that another replica may have written.
@@ -45,26 +45,42 @@ impl Gatekeeper {
                 }
                 None => store.feed_head().await?,
             },
-            Some(FeedCursor(at)) => {
-                self.reaches_back_to(at).await?;
-                at
-            }
+            Some(FeedCursor(at)) if self.reaches_back_to(at).await? => at,
+            Some(FeedCursor(at)) => return self.anew(at).await,
         };
         let reader = Reader { gate: self.clone(), commits, at, ready };
         Ok(futures_util::stream::unfold(reader, Reader::next).boxed())
     }
 
-    /// A reader who was away for longer than rows are kept has to read everything anew.
-    async fn reaches_back_to(&self, at: i64) -> Result<()> {
-        let store = &self.0.store;
-        let head = store.feed_head().await?;
-        let floor = store.feed_floor().await?.unwrap_or(head + 1);
-        if at > head || (at < head && at + 1 < floor && store.feed_after(at).await?.is_empty()) {
-            return Err(Error::Answer(CallError::Conflict {
-                message: "The feed of accounts does not reach back to this cursor: begin anew.".to_owned(),
-            }));
+    /// Whether every row after a cursor is still kept. It is not if the reader was away for longer than rows are kept, or if
+    /// the database was restored from a backup since.
+    async fn reaches_back_to(&self, at: i64) -> Result<bool> {
+        let head = self.0.store.feed_head().await?;
+        let kept = self.0.store.feed_kept_after().await?;
+        Ok(at <= head && at >= kept)
+    }
+
+    /// Every account as it is now, then the feed. Only the last one carries a cursor the feed knows: who breaks off before
+    /// begins anew again.
+    async fn anew(&self, unknown: i64) -> Result<BoxStream<'static, AccountChange>> {
+        let head = self.0.store.feed_head().await?;
+        let mut all = Vec::new();
+        loop {
+            let after = all.last().map_or("", |account: &Account| account.username.as_str()).to_owned();
+            let page = self.0.store.find_accounts("", &after, 500).await?;
+            if page.is_empty() {
+                break;
+            }
+            all.extend(page.iter().map(|row| self.shown(row)));
         }
-        Ok(())
+        let last = all.len().saturating_sub(1);
+        let states = all.into_iter().enumerate().map(move |(index, account)| AccountChange {
+            cursor: FeedCursor(if index == last { head } else { unknown }),
+            what: ChangeKind::Account { account },
+        });
+        let live =
+            Reader { gate: self.clone(), commits: self.0.store.commits(), at: head, ready: VecDeque::new() };
+        Ok(futures_util::stream::iter(states).chain(futures_util::stream::unfold(live, Reader::next)).boxed())
     }
 
     /// What a row says. The account is read now: who reads late reads its present state, and more than once at the most.

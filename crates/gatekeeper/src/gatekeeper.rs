@@ -15,7 +15,6 @@ use service::rate::{Buckets, Neighbourhood};
 use service::secrets::Keyring;
 use service::shutdown::Shutdown;
 use service::sites::Sites;
-use service::web::Cidr;
 use tokio::sync::Notify;
 
 use crate::clients::Client;
@@ -45,8 +44,6 @@ pub struct Deps {
     pub clients: Vec<Client>,
     /// The figures of the process.
     pub metrics: Metrics,
-    /// Whose `X-Forwarded-For` is believed.
-    pub trusted_proxies: Vec<Cidr>,
     /// Ends the tasks behind it.
     pub shutdown: Shutdown,
 }
@@ -69,7 +66,6 @@ pub(crate) struct Inner {
     pub plans: Arc<Table>,
     pub clients: Vec<Client>,
     pub metrics: Metrics,
-    pub trusted_proxies: Vec<Cidr>,
     pub upstream: Option<Upstream>,
     pub sign_ups: Buckets<Neighbourhood>,
     pub mails: Buckets<Neighbourhood>,
@@ -114,7 +110,6 @@ impl Gatekeeper {
             plans: deps.plans,
             clients: deps.clients,
             metrics: deps.metrics,
-            trusted_proxies: deps.trusted_proxies,
             data: RwLock::new(None),
             work: Notify::new(),
             upstream,
@@ -131,6 +126,11 @@ impl Gatekeeper {
 
     /// As the other services know it.
     pub fn accounts(&self) -> Arc<dyn Accounts> {
+        Arc::new(self.clone())
+    }
+
+    /// Its own rows of an account, for the export.
+    pub fn data(&self) -> Arc<dyn AccountData> {
         Arc::new(self.clone())
     }
 

@@ -23,7 +23,6 @@ mod password;
 mod pepper;
 mod routes;
 mod sasl;
-mod scram;
 mod secret;
 mod sessions;
 mod sign_in;

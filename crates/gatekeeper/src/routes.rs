@@ -32,7 +32,7 @@ impl Gatekeeper {
         let routes =
             pages::router().merge(oidc::router()).with_state(self.clone()).merge(service::assets::router());
         Edge::new("auth", self.0.sites.clone(), self.0.metrics.clone())
-            .trusted_proxies(self.0.trusted_proxies.clone())
+            .trusted_proxies(self.0.config.trusted_proxies.clone())
             .wrap(routes)
     }
 

@@ -5,12 +5,13 @@
 //! at a refusal.
 
 use contracts::{DoorLogin, Login, SaslAnswer, SaslPeer, SaslStep, Scope, Status, Sub};
+use irc::sasl::{OauthBearer, Plain, external};
+use irc::scram::{ClientFirst, Exchange, NONCE_LEN, Verifier};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::Gatekeeper;
 use crate::error::{Error, Result};
-use crate::scram::{ClientFirst, Exchange, ITERATIONS, SALT_LENGTH};
 use crate::secret;
 use crate::store::{AccountRow, CredentialRow};
 use crate::text::{hex, unhex};
@@ -31,7 +32,7 @@ struct Sealed {
 #[derive(Serialize, Deserialize)]
 enum State {
     /// The server's first SCRAM message is out.
-    Scram { login: Login, exchange: Exchange },
+    Scram { login: Login, exchange: Vec<u8> },
     /// The server's last SCRAM message is out; the client has only to nod.
     Proven { sub: Sub, credential: Uuid, login: Login },
 }
@@ -85,18 +86,14 @@ impl Gatekeeper {
     }
 
     async fn plain(&self, step: &SaslStep, now: i64) -> Result<Outcome> {
-        let mut fields = step.payload.split(|byte| *byte == 0);
-        let (Some(authzid), Some(name), Some(password), None) =
-            (fields.next(), fields.next(), fields.next(), fields.next())
-        else {
+        let Ok(plain) = Plain::parse(&step.payload) else {
             return Ok(Outcome::Wrong("The PLAIN message is not well-formed.".to_owned()));
         };
-        let text = |bytes| std::str::from_utf8(bytes).unwrap_or_default();
-        let Some(login) = Login::parse(text(name)).filter(|login| acts_as_itself(text(authzid), login))
+        let Some(login) = Login::parse(plain.authcid).filter(|login| acts_as_itself(plain.authzid, login))
         else {
             return Ok(Outcome::Wrong(BAD_NAME.to_owned()));
         };
-        let Some(typed) = secret::as_app_password(text(password)) else {
+        let Some(typed) = secret::as_app_password(plain.password) else {
             return Ok(Outcome::Wrong(self.not_an_app_password()));
         };
         let found = self.0.store.app_password(&secret::sha256(typed.as_bytes())).await?;
@@ -117,8 +114,11 @@ impl Gatekeeper {
                 self.0.sites.my.url("/passwords"),
             )));
         };
-        let name = String::from_utf8_lossy(&step.payload).into_owned();
-        let named = if name.is_empty() { Login::parse(&owner.username) } else { Login::parse(&name) };
+        let named = match external(&step.payload) {
+            Ok("") => Login::parse(&owner.username),
+            Ok(name) => Login::parse(name),
+            Err(_) => None,
+        };
         match named {
             Some(login) => self.admit(found, login, now).await,
             None => Ok(Outcome::Wrong(BAD_NAME.to_owned())),
@@ -139,29 +139,29 @@ impl Gatekeeper {
                 (made_up[..SALT_LENGTH].to_vec(), ITERATIONS)
             }
         };
-        let (server_first, exchange) = first.answer(&service::secrets::random_token()?, &salt, iterations);
+        let exchange = first.challenge(&service::secrets::random_bytes::<NONCE_LEN>()?, &salt, iterations);
+        let state = State::Scram { login, exchange: exchange.to_bytes() };
         Ok(SaslAnswer::Challenge {
-            payload: server_first.into_bytes(),
-            continuation: self.seal_state(State::Scram { login, exchange }, &step.peer, now)?,
+            payload: exchange.challenge().to_vec(),
+            continuation: self.seal_state(state, &step.peer, now)?,
         })
     }
 
-    async fn scram_last(
-        &self,
-        step: &SaslStep,
-        login: &Login,
-        exchange: &Exchange,
-        now: i64,
-    ) -> Result<Outcome> {
-        let Ok(proof) = exchange.finish(&step.payload) else {
+    async fn scram_last(&self, step: &SaslStep, login: &Login, exchange: &[u8], now: i64) -> Result<Outcome> {
+        let finished = Exchange::from_bytes(exchange).and_then(|exchange| exchange.finish(&step.payload));
+        let Ok(proof) = finished else {
             return Ok(Outcome::Wrong("The SCRAM message is not well-formed.".to_owned()));
         };
         let Some(account) = self.0.store.account_by_name(&login.user).await? else {
             return Ok(Outcome::Wrong(self.wrong_password()));
         };
         let proven = self.0.store.credentials(account.sub).await?.into_iter().find_map(|credential| {
-            let (stored_key, server_key) = credential.verifier.clone()?;
-            proof.proves(&stored_key).then(|| (credential, proof.server_final(&server_key)))
+            let (stored_key, server_key) = credential.verifier.as_ref()?;
+            let verifier = Verifier {
+                stored_key: stored_key.as_slice().try_into().ok()?,
+                server_key: server_key.as_slice().try_into().ok()?,
+            };
+            proof.check(&verifier).map(|server_final| (credential, server_final))
         });
         let Some((credential, server_final)) = proven else {
             return Ok(Outcome::Wrong(self.wrong_password()));
@@ -174,34 +174,34 @@ impl Gatekeeper {
         }
         let state = State::Proven { sub: account.sub, credential: id, login: login.clone() };
         Ok(Outcome::Answer(SaslAnswer::Challenge {
-            payload: server_final.into_bytes(),
+            payload: server_final,
             continuation: self.seal_state(state, &step.peer, now)?,
         }))
     }
 
-    /// RFC 7628 §3.1: `n,a=name,^Ahost=…^Aport=…^Aauth=Bearer token^A^A`.
     async fn oauth_bearer(&self, step: &SaslStep, now: i64) -> Result<Outcome> {
-        let Some((name, token)) = bearer_message(&step.payload) else {
+        let Ok(asked) = OauthBearer::parse(&step.payload) else {
             return Ok(Outcome::Wrong("The OAUTHBEARER message is not well-formed.".to_owned()));
         };
-        if let Some(typed) = secret::as_app_password(&token) {
+        let name = Some(asked.authzid.as_str()).filter(|name| !name.is_empty());
+        if let Some(typed) = secret::as_app_password(asked.token) {
             let found = self.0.store.app_password(&secret::sha256(typed.as_bytes())).await?;
             let Some(owner) = self.owner(found.as_ref()).await? else {
                 return Ok(Outcome::Wrong(self.wrong_password()));
             };
-            let login = Login::parse(name.as_deref().unwrap_or(&owner.username));
+            let login = Login::parse(name.unwrap_or(&owner.username));
             return match login {
                 Some(login) => self.admit(found, login, now).await,
                 None => Ok(Outcome::Wrong(BAD_NAME.to_owned())),
             };
         }
-        let Some(access) = self.live_access(&token, now).await? else {
+        let Some(access) = self.live_access(asked.token, now).await? else {
             return Ok(Outcome::Wrong("The access token is not valid any more. Sign in again.".to_owned()));
         };
         if !access.claims.scope.split(' ').any(|scope| scope == "irc") {
             return Ok(Outcome::Wrong("The access token was not made for IRC (scope irc).".to_owned()));
         }
-        let Some(login) = Login::parse(name.as_deref().unwrap_or(&access.account.username))
+        let Some(login) = Login::parse(name.unwrap_or(&access.account.username))
             .filter(|login| login.user == access.account.username)
         else {
             return Ok(Outcome::Wrong(BAD_NAME.to_owned()));
@@ -293,6 +293,11 @@ impl Gatekeeper {
     }
 }
 
+/// Bytes of a salt, and the count RFC 7677 asks for at least: app passwords have 140 random bits, more would only cost
+/// time.
+pub(crate) const SALT_LENGTH: usize = 16;
+pub(crate) const ITERATIONS: u32 = irc::scram::MIN_ITERATIONS;
+
 const BAD_NAME: &str = "The login name must be your username, username/network or username/network@client.";
 
 /// Why an account that is not active does not come in.
@@ -310,45 +315,4 @@ fn acts_as_itself(authzid: &str, login: &Login) -> bool {
 
 fn refused(text: &str) -> SaslAnswer {
     SaslAnswer::Refused { text: text.to_owned() }
-}
-
-fn bearer_message(payload: &[u8]) -> Option<(Option<String>, String)> {
-    let text = std::str::from_utf8(payload).ok()?;
-    let (gs2, fields) = text.split_once('\u{1}')?;
-    let mut header = gs2.split(',');
-    if header.next() != Some("n") {
-        return None;
-    }
-    let name = header.next()?;
-    let name = match name {
-        "" => None,
-        given => Some(given.strip_prefix("a=")?.replace("=2C", ",").replace("=3D", "=")),
-    };
-    let token = fields.split('\u{1}').find_map(|field| {
-        let (scheme, token) = field.strip_prefix("auth=")?.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
-    })?;
-    Some((name, token))
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[test]
-    fn a_bearer_message_is_read_as_rfc_7628_writes_it() {
-        let message = b"n,a=alice/libera,\x01host=irc.now\x01port=6697\x01auth=Bearer abc.def\x01\x01";
-        assert_eq!(bearer_message(message), Some((Some("alice/libera".to_owned()), "abc.def".to_owned())));
-        assert_eq!(bearer_message(b"n,,\x01auth=Bearer x\x01\x01"), Some((None, "x".to_owned())));
-        assert_eq!(bearer_message(b"n,,\x01host=x\x01\x01"), None);
-    }
-
-    proptest! {
-        #[test]
-        fn no_bytes_break_the_parser(payload: Vec<u8>) {
-            let _ = bearer_message(&payload);
-        }
-    }
 }

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::config::Registration;
 use crate::error::{Error, Result, forbidden, invalid};
 use crate::names::Username;
-use crate::scram::{ITERATIONS, SALT_LENGTH};
+use crate::sasl::{ITERATIONS, SALT_LENGTH};
 use crate::secret::sha256;
 use crate::sessions::Visitor;
 use crate::store::{AccountRow, NewAccount};

@@ -2,6 +2,7 @@
 
 use askama::Template;
 use askama_web::WebTemplate;
+use auth::provider::Identity;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Redirect, Response};
@@ -18,7 +19,7 @@ use crate::sasl::not_active;
 use crate::sessions::UpstreamSession;
 use crate::store::{AccountRow, SessionRow};
 use crate::text::{base64url, unbase64url};
-use crate::upstream::{Identity, Journey};
+use crate::upstream::Journey;
 
 const JOURNEY: &str = "__Host-gate-journey";
 const JOURNEY_SEAL: &str = "gatekeeper:upstream-journey";
@@ -101,7 +102,7 @@ pub async fn welcome(visit: Visit, State(gate): State<Gatekeeper>, RawQuery(aske
     let Some(newcomer) = gate.newcomer(&sealed, visit.now) else {
         return Redirect::to("/sign-in").into_response();
     };
-    let suggested = newcomer.identity.preferred_username.as_deref().and_then(Username::suggest);
+    let suggested = newcomer.identity.username.as_deref().and_then(Username::suggest);
     let form = Form::new().with("username", suggested.map(|name| name.to_string()).unwrap_or_default());
     render(&gate, visit, form, sealed, &newcomer.next, StatusCode::OK)
 }
@@ -136,7 +137,8 @@ pub async fn welcome_submit(
         gate.sign_up_from_upstream(form.value("username"), email, identity, &visit.visitor, visit.now).await;
     match made {
         Ok(account) => {
-            let there = UpstreamSession { sid: who.sid.clone(), id_token: Some(newcomer.id_token.clone()) };
+            let there =
+                UpstreamSession { sid: who.ours.sid.clone(), id_token: Some(newcomer.id_token.clone()) };
             enter(&gate, &visit, &account, Some(&there), &newcomer.next).await
         }
         Err(error) => match refuse(&mut form, error) {
@@ -173,7 +175,7 @@ impl Gatekeeper {
 
     async fn arrive(&self, code: &str, journey: &Journey, visit: &Visit) -> Result<Response> {
         let Some(upstream) = &self.0.upstream else { return Ok(Redirect::to("/sign-in").into_response()) };
-        let (identity, id_token) = upstream.finish(code, journey, visit.now).await?;
+        let (identity, id_token) = upstream.finish(code, journey).await?;
         let Some(account) = self.0.store.account_by_upstream(upstream.issuer(), &identity.sub).await? else {
             let newcomer = Newcomer {
                 identity,
@@ -188,7 +190,7 @@ impl Gatekeeper {
             return Err(forbidden(not_active(account.status)));
         }
         self.follow_address(&account, &identity, visit.now).await?;
-        let there = UpstreamSession { sid: identity.sid.clone(), id_token: Some(id_token) };
+        let there = UpstreamSession { sid: identity.ours.sid.clone(), id_token: Some(id_token) };
         Ok(enter(self, visit, &account, Some(&there), &journey.next).await)
     }
 

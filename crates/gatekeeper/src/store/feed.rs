@@ -29,7 +29,9 @@ const INSERT: &str = "INSERT INTO feed (cursor, at, kind, sub, detail) VALUES ($
 const HEAD: &str = "SELECT cursor FROM feed_head WHERE id = 1";
 const AFTER: &str = "SELECT cursor, kind, sub, detail FROM feed WHERE cursor > $1 ORDER BY cursor LIMIT 256";
 const AT: &str = "SELECT cursor, kind, sub, detail FROM feed ORDER BY cursor DESC LIMIT 1";
-const FLOOR: &str = "SELECT MIN(cursor) AS floor FROM feed";
+const FORGOTTEN: &str = "SELECT forgotten FROM feed_head WHERE id = 1";
+const NOTE_FORGOTTEN: &str = "UPDATE feed_head SET forgotten = COALESCE(
+    (SELECT MAX(cursor) FROM feed WHERE at < $1), forgotten) WHERE id = 1";
 const PRUNE: &str = "DELETE FROM feed WHERE at < $1 OR (kind = 'deleted' AND at < $2)";
 
 const KEEP_SECONDS: i64 = 7 * 24 * 3600;
@@ -67,19 +69,21 @@ impl Store {
         sqlx::query(AT).fetch_optional(self.pool()).await?.as_ref().map(row_of).transpose()
     }
 
-    /// The oldest cursor still kept.
-    pub async fn feed_floor(&self) -> Result<Option<i64>> {
-        sqlx::query(FLOOR).fetch_one(self.pool()).await?.maybe_int("floor")
+    /// The last cursor whose row was forgotten by its age.
+    pub async fn feed_kept_after(&self) -> Result<i64> {
+        sqlx::query(FORGOTTEN).fetch_one(self.pool()).await?.int("forgotten")
     }
 
     /// Forgets what every reader has long read.
     pub async fn prune_feed(&self, now: i64) -> Result<()> {
+        let mut tx = self.begin().await?;
+        sqlx::query(NOTE_FORGOTTEN).bind(now - KEEP_SECONDS).execute(&mut *tx).await?;
         sqlx::query(PRUNE)
             .bind(now - KEEP_SECONDS)
             .bind(now - KEEP_DELETED_SECONDS)
-            .execute(self.pool())
+            .execute(&mut *tx)
             .await?;
-        Ok(())
+        Ok(tx.commit().await?)
     }
 }
 

@@ -217,8 +217,8 @@ macro_rules! first {
                 at BIGINT NOT NULL,
                 PRIMARY KEY (sub, key)
             );
-            CREATE TABLE feed_head (id BIGINT PRIMARY KEY, cursor BIGINT NOT NULL);
-            INSERT INTO feed_head (id, cursor) VALUES (1, 0);
+            CREATE TABLE feed_head (id BIGINT PRIMARY KEY, cursor BIGINT NOT NULL, forgotten BIGINT NOT NULL);
+            INSERT INTO feed_head (id, cursor, forgotten) VALUES (1, 0, 0);
             CREATE TABLE feed (
                 cursor BIGINT PRIMARY KEY,
                 at BIGINT NOT NULL,
