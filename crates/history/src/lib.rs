@@ -270,3 +270,14 @@ impl History {
         self.store.close().await;
     }
 }
+
+/// What can be refused without asking the engine.
+fn entry_check(entry: &NewEntry) -> Result<(), Refused> {
+    if entry.buffers.is_empty() {
+        return Err(Refused::NoBuffer);
+    }
+    let names: usize = entry.buffers.iter().map(|buffer| buffer.0.len()).sum();
+    let msgid = entry.msgid.as_ref().map_or(0, String::len);
+    let size = names + msgid + entry.source.len() + entry.target.len() + entry.body.len() + entry.meta.len();
+    if size > MAX_ENTRY_BYTES { Err(Refused::TooLarge) } else { Ok(()) }
+}

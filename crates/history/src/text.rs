@@ -162,6 +162,11 @@ pub(crate) fn position_of(msgid: &str) -> Option<Position> {
     (own_msgid(position) == msgid).then_some(position)
 }
 
+/// A msgid that can be kept: not empty, and without the one character PostgreSQL has no text for.
+pub(crate) fn usable_msgid(msgid: Option<&str>) -> Option<&str> {
+    msgid.filter(|msgid| !msgid.is_empty() && !msgid.contains('\0'))
+}
+
 /// Whether a source's nick is `nick`, without regard to ASCII case.
 pub(crate) fn is_from(source: &[u8], nick: &[u8]) -> bool {
     let end = source.iter().position(|byte| *byte == b'!' || *byte == b'@').unwrap_or(source.len());

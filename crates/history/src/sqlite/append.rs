@@ -12,8 +12,8 @@ use super::rows::{pack, signed};
 use super::writer::{Tx, Work, is_row};
 use super::{rows, sql};
 use crate::{
-    AccountId, Buffer, Epoch, Error, MAX_ENTRY_BYTES, NewEntry, Position, Refused, Result, Stored, StreamId,
-    StreamWriter, text,
+    AccountId, Buffer, Epoch, Error, NewEntry, Position, Refused, Result, Stored, StreamId, StreamWriter,
+    entry_check, text,
 };
 
 const DAY_MS: i64 = 86_400_000;
@@ -51,11 +51,10 @@ struct Place {
 
 impl State {
     pub(super) fn load(conn: &Connection) -> rusqlite::Result<Self> {
-        let mut state = Self::default();
-        state.indexed_to = conn.query_row(sql::INDEXED_TO, [], |row| row.get(0))?;
+        let indexed_to: i64 = conn.query_row(sql::INDEXED_TO, [], |row| row.get(0))?;
         let last: Option<i64> = conn.query_row(sql::DOC_LAST, [], |row| row.get(0))?;
-        state.next_doc = last.unwrap_or_default().max(state.indexed_to) + 1;
-        Ok(state)
+        let next_doc = last.unwrap_or_default().max(indexed_to) + 1;
+        Ok(Self { indexed_to, next_doc, ..Self::default() })
     }
 
     /// How many documents the search index is behind.
@@ -78,6 +77,15 @@ impl State {
 
     pub(super) fn forget_streams(&mut self) {
         self.streams.clear();
+    }
+
+    /// Retention has removed entries of this stream: milliseconds that were taken may be free.
+    pub(super) fn forget_taken(&mut self, stream: i64) {
+        for known in self.streams.values_mut().filter(|known| known.id == stream) {
+            for place in known.buffers.values_mut() {
+                place.taken = (0, 0);
+            }
+        }
     }
 
     pub(super) fn flush_daily(&mut self, conn: &Connection) -> rusqlite::Result<()> {
@@ -153,7 +161,7 @@ fn append(
     writer: &StreamWriter,
     entry: &NewEntry,
 ) -> rusqlite::Result<Result<Stored, Refused>> {
-    if let Err(refused) = check(entry) {
+    if let Err(refused) = entry_check(entry) {
         return Ok(Err(refused));
     }
     let Tx { conn, state, now_ms, .. } = tx;
@@ -167,7 +175,7 @@ fn append(
     if stream.epoch != writer.epoch {
         return Ok(Err(Refused::StaleEpoch));
     }
-    let mut msgid = entry.msgid.as_deref().filter(|msgid| !msgid.is_empty());
+    let mut msgid = text::usable_msgid(entry.msgid.as_deref());
     if let Some(wanted) = msgid {
         match same(conn, stream, wanted, entry)? {
             Same::No => {}
@@ -220,17 +228,6 @@ fn append(
     *appended += 1;
     let msgid = msgid.map_or_else(|| text::own_msgid(position), str::to_owned);
     Ok(Ok(Stored { position, id, ts_ms: ts, msgid, duplicate: false }))
-}
-
-/// What can be refused without asking the engine.
-pub(crate) fn check(entry: &NewEntry) -> Result<(), Refused> {
-    if entry.buffers.is_empty() {
-        return Err(Refused::NoBuffer);
-    }
-    let names: usize = entry.buffers.iter().map(|buffer| buffer.0.len()).sum();
-    let msgid = entry.msgid.as_ref().map_or(0, String::len);
-    let size = names + msgid + entry.source.len() + entry.target.len() + entry.body.len() + entry.meta.len();
-    if size > MAX_ENTRY_BYTES { Err(Refused::TooLarge) } else { Ok(()) }
 }
 
 fn remembered<'a>(

@@ -13,9 +13,11 @@ use super::shared::Shared;
 use super::writer::Message;
 
 /// How often the log's length is looked at.
-const EVERY: Duration = Duration::from_millis(250);
-/// Log pages past which the writer is asked to stand still (32 MiB).
-const LONG: i64 = 8_192;
+const EVERY: Duration = Duration::from_millis(100);
+/// Log pages past which it is moved at once (16 MiB): later costs reads, earlier costs the disk.
+pub(super) const LONG: u64 = 8_192;
+/// A shorter log is moved once nothing was committed for so many looks.
+const QUIET: u32 = 10;
 /// How often a truncation is tried while readers hold the log.
 const TRIES: usize = 200;
 
@@ -28,7 +30,7 @@ pub(super) fn serve(
     writer: &Sender<Message>,
     asks: &Receiver<Truncate>,
 ) {
-    let mut at = 0;
+    let (mut at, mut quiet, mut moved) = (0, 0, 0);
     loop {
         match asks.recv_timeout(EVERY) {
             Ok(answer) => {
@@ -37,9 +39,14 @@ pub(super) fn serve(
             }
             Err(RecvTimeoutError::Timeout) => {
                 let commits = shared.commits();
-                if commits != at {
-                    at = commits;
+                quiet = if commits == at { quiet + 1 } else { 0 };
+                at = commits;
+                if shared.log_pages() > LONG {
                     tend(conn, writer);
+                    moved = at;
+                } else if quiet >= QUIET && moved != at {
+                    passive(conn);
+                    moved = at;
                 }
             }
             Err(RecvTimeoutError::Disconnected) => return,
@@ -47,12 +54,11 @@ pub(super) fn serve(
     }
 }
 
+/// Moves a long log. What comes meanwhile is short, and the writer stands still for it: the next commit begins the log
+/// anew only once all of it has been moved.
 fn tend(conn: &Connection, writer: &Sender<Message>) {
-    if passive(conn).is_some_and(|log| log > LONG) {
-        // The rest is short now: the next commit begins the log anew once all of it has been moved.
-        passive(conn);
-        standing(writer, || passive(conn));
-    }
+    passive(conn);
+    standing(writer, || passive(conn));
 }
 
 /// Does it while the writer stands between two commits.
@@ -67,11 +73,11 @@ fn standing<T>(writer: &Sender<Message>, then: impl FnOnce() -> T) -> Option<T> 
     Some(result)
 }
 
-/// Moves what can be moved without standing in anybody's way. Answers the log's length in pages.
-fn passive(conn: &Connection) -> Option<i64> {
-    conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get(1))
-        .inspect_err(|cause| tracing::warn!(error = %cause, "history: a checkpoint failed"))
-        .ok()
+/// Moves what can be moved without standing in anybody's way.
+fn passive(conn: &Connection) {
+    if let Err(cause) = conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())) {
+        tracing::warn!(error = %cause, "history: a checkpoint failed");
+    }
 }
 
 /// Moves everything and cuts the log to nothing, waiting for readers a while.

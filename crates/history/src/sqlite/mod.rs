@@ -34,7 +34,6 @@ use crate::{
     Options, Position, Range, Refused, Result, Search, Since, Stored, StreamId, StreamWriter, Target,
 };
 
-pub(crate) use append::check;
 pub(crate) use backup::restore;
 use readers::{Readers, closed};
 use shared::Shared;

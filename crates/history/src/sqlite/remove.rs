@@ -121,7 +121,7 @@ pub(super) fn find_msgid(conn: &Connection, stream: i64, msgid: &str) -> rusqlit
 }
 
 /// One step of retention. Answers how many entries went; none means done.
-pub(super) fn prune(tx: &Tx<'_>, stream: i64, before_ms: i64) -> rusqlite::Result<u64> {
+pub(super) fn prune(tx: &mut Tx<'_>, stream: i64, before_ms: i64) -> rusqlite::Result<u64> {
     let mut next = tx.conn.prepare_cached(sql::PRUNE_NEXT)?;
     let found: Vec<(u32, i64)> = next
         .query_map((stream, before_ms, CHUNK), |row| Ok((row.get(0)?, row.get(1)?)))?
@@ -133,6 +133,7 @@ pub(super) fn prune(tx: &Tx<'_>, stream: i64, before_ms: i64) -> rusqlite::Resul
     }
     if let Some((epoch, offset)) = found.iter().max() {
         tx.conn.prepare_cached(sql::PRUNE_NOTE)?.execute((stream, epoch, offset))?;
+        tx.state.forget_taken(stream);
     }
     vacuum(tx.conn)?;
     Ok(removed)

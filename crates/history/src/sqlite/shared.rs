@@ -13,6 +13,7 @@ pub(super) struct Shared {
     queued: AtomicUsize,
     commits: AtomicU64,
     appended: AtomicU64,
+    log_pages: AtomicU64,
     /// When the running commit began; 0 between commits.
     began_ms: AtomicI64,
     failing: AtomicBool,
@@ -28,6 +29,7 @@ impl Shared {
             queued: AtomicUsize::new(0),
             commits: AtomicU64::new(0),
             appended: AtomicU64::new(0),
+            log_pages: AtomicU64::new(0),
             began_ms: AtomicI64::new(0),
             failing: AtomicBool::new(false),
             last_error: Mutex::new(None),
@@ -70,14 +72,23 @@ impl Shared {
         self.failing.store(failed, Ordering::Release);
     }
 
+    /// Notes how long the write-ahead log is.
+    pub(super) fn note_log(&self, pages: u64) {
+        self.log_pages.store(pages, Ordering::Relaxed);
+    }
+
+    pub(super) fn log_pages(&self) -> u64 {
+        self.log_pages.load(Ordering::Relaxed)
+    }
+
     pub(super) fn commits(&self) -> u64 {
         self.commits.load(Ordering::Relaxed)
     }
 
     pub(super) fn health(&self) -> Health {
         let began = self.began_ms.load(Ordering::Acquire);
-        let stuck = began != 0
-            && self.now_ms() - began > i64::try_from(self.patience.as_millis()).unwrap_or(i64::MAX);
+        let waits = i64::try_from(self.patience.as_millis() / 2).unwrap_or(i64::MAX);
+        let stuck = began != 0 && self.now_ms() - began > waits;
         let last_error = self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone();
         Health {
             engine: "sqlite",

@@ -1,5 +1,6 @@
 //! The one thread that writes. It takes all that waits, commits it once, and answers when the commit is on disk.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
@@ -53,9 +54,22 @@ pub(super) struct Writer {
     pub last_index: Instant,
 }
 
+thread_local! {
+    /// The log's length after this thread's last commit, in pages.
+    static LOG_PAGES: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Told by the engine after each commit.
+#[expect(clippy::unnecessary_wraps, reason = "the engine's signature")]
+fn committed(_: &rusqlite::hooks::Wal, pages: std::ffi::c_int) -> rusqlite::Result<()> {
+    LOG_PAGES.set(u64::try_from(pages).unwrap_or_default());
+    Ok(())
+}
+
 impl Writer {
     /// Serves until every sender is gone.
     pub(super) fn serve(mut self, queue: &Receiver<Message>) {
+        self.conn.wal_hook(Some(committed));
         loop {
             let waits = if self.state.unindexed() > 0 { self.index_delay } else { Duration::from_secs(3600) };
             let first = match queue.recv_timeout(waits) {
@@ -105,6 +119,7 @@ impl Writer {
             self.state.appended = before;
             Error::Unavailable(explain(&cause))
         });
+        self.shared.note_log(LOG_PAGES.get());
         self.shared.end_commit(weight, self.state.appended, outcome.as_ref().err().map(ToString::to_string));
         for work in group {
             work.finish(outcome.clone());

@@ -34,7 +34,11 @@ impl Fixture {
 
     /// `None`, said loudly, where there is no PostgreSQL to be had.
     pub async fn postgres() -> Option<Self> {
-        None
+        testkit::Part::Postgres.find_or_skip()?;
+        let clock = Arc::new(AtomicI64::new(START));
+        let url = testkit::postgres::database().unwrap();
+        let history = History::open_postgres(&url, options(&clock)).await.unwrap();
+        Some(Self::with(history, clock, tempfile::tempdir().unwrap()))
     }
 
     fn with(history: History, clock: Arc<AtomicI64>, folder: tempfile::TempDir) -> Self {

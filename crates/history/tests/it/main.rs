@@ -3,4 +3,5 @@
 
 mod engines;
 mod model;
+mod sqlite_file;
 mod suite;
