@@ -18,6 +18,8 @@ mod device;
 mod effect;
 mod encode;
 mod entry;
+#[doc(hidden)]
+pub mod fuzz;
 mod ids;
 mod input;
 mod network;

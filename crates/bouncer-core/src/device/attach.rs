@@ -169,7 +169,7 @@ impl User {
         let Some(at) = self.conn(id) else { return };
         let mut conn = self.conns.remove(at);
         if let Some(at) = conn.network.and_then(|network| self.network(network)) {
-            if clean && conn.exact && conn.reading == Reading::Live {
+            if clean && conn.exact {
                 conn.acked = conn.sent;
             }
             self.left(&conn);

@@ -188,6 +188,10 @@ impl User {
             found.began = delivered;
             found.acked = delivered;
             found.pinged = delivered;
+            if found.lagging {
+                found.reading = Reading::Refill { asked: None };
+                return;
+            }
             found.reading = Reading::Live;
             self.caught_up(conn);
         }

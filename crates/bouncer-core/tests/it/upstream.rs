@@ -1,1 +1,206 @@
-//! (being written)
+//! The upstream: state, reconnects, answers to whoever asked, trouble in plain words.
+
+use bouncer_core::{CapSet, Effect, Input};
+
+use crate::world::{NET, World, setup};
+
+#[test]
+fn channels_and_keys_are_kept_and_joined_again() {
+    let mut world = World::connected(&[]);
+    world.attach(1, 1, &[]);
+    world.say(1, "JOIN #secret key");
+    world.said(":alice!al@host JOIN #secret");
+    assert_eq!(world.saved[1].key.as_deref(), Some("key"));
+    world.said(":alice!al@host PART #c");
+    assert_eq!(world.saved.len(), 1);
+    world.said(":op!o@h KICK #secret alice :out");
+    world.input(Input::UpstreamDown { network: NET, reason: "It broke.", needs_user: false });
+    assert!(world.taken(1, "NOTICE").iter().any(|line| line.contains("Disconnected from testnet: It broke.")));
+    world.take_sent();
+    world.connect(&[]);
+    assert!(world.take_sent().contains(&"JOIN #secret key".to_owned()), "kept after a kick");
+}
+
+#[test]
+fn a_reconnect_without_upstream_history_leaves_a_visible_gap_marker() {
+    let mut world = World::connected(&[]);
+    world.input(Input::UpstreamDown { network: NET, reason: "", needs_user: false });
+    world.now += 60_000;
+    world.connect(&[]);
+    world.run();
+    world.attach(1, 1, &["batch", "draft/chathistory"]);
+    world.take(1);
+    world.say(1, "CHATHISTORY LATEST #c * 10");
+    world.run();
+    let got = world.take(1);
+    assert!(got.iter().any(|line| line.contains("NOTICE #c :Not connected to testnet from 2023-11-14 22:13 UTC")), "{got:?}");
+}
+
+#[test]
+fn what_was_missed_is_fetched_by_the_upstreams_own_history_once() {
+    let caps = &["draft/chathistory", "batch", "server-time", "message-tags"];
+    let mut world = World::connected(caps);
+    world.said("@msgid=a;time=2023-11-14T22:13:20.000Z :bob!b@h PRIVMSG #c :before");
+    world.input(Input::UpstreamDown { network: NET, reason: "", needs_user: false });
+    world.now += 60_000;
+    world.take_sent();
+    world.connect(caps);
+    let sent = world.take_sent();
+    assert!(sent.iter().any(|line| line.starts_with("CHATHISTORY TARGETS timestamp=2023-11-14T22:13:2")), "{sent:?}");
+    world.line(":srv BATCH +t draft/chathistory-targets");
+    world.line("@batch=t :srv CHATHISTORY TARGETS bob 2023-11-14T22:13:40.000Z");
+    world.line(":srv BATCH -t");
+    assert!(world.take_sent()[0].starts_with("CHATHISTORY AFTER bob timestamp="));
+    world.line(":srv BATCH +p chathistory bob");
+    world.line("@batch=p;msgid=d;time=2023-11-14T22:13:40.000Z :bob!b@h PRIVMSG alice :psst");
+    world.line(":srv BATCH -p");
+    world.join("#c");
+    assert!(world.take_sent()[0].starts_with("CHATHISTORY AFTER #c timestamp="));
+    world.line(":srv BATCH +h chathistory #c");
+    world.line("@batch=h;msgid=a;time=2023-11-14T22:13:20.900Z :bob!b@h PRIVMSG #c :before");
+    world.line("@batch=h;msgid=b;time=2023-11-14T22:13:50.000Z :bob!b@h PRIVMSG #c :between");
+    world.line(":srv BATCH -h");
+    world.run();
+    world.attach(1, 1, &["batch", "draft/chathistory"]);
+    world.take(1);
+    world.say(1, "CHATHISTORY LATEST #c * 10");
+    world.say(1, "CHATHISTORY LATEST bob * 10");
+    world.run();
+    let got = world.taken(1, "PRIVMSG");
+    let bodies: Vec<_> = got.iter().map(|line| line.rsplit_once(" :").unwrap().1).collect();
+    assert_eq!(bodies, ["before", "between", "psst"]);
+}
+
+#[test]
+fn the_wanted_nick_is_taken_back_when_it_is_free() {
+    let mut world = World::with(vec![setup(NET, "testnet")]);
+    world.input(Input::UpstreamUp { network: NET, nick: b"alice_", caps: CapSet::EMPTY });
+    for line in [":srv 001 alice_ :hi", ":srv 005 alice_ MONITOR=10 :are supported", ":srv 422 alice_ :No MOTD"] {
+        world.line(line);
+    }
+    assert!(world.take_sent().contains(&"MONITOR + :alice".to_owned()));
+    world.line(":srv 731 alice_ :alice");
+    assert_eq!(world.take_sent(), ["NICK :alice"]);
+    world.attach(1, 1, &[]);
+    world.take(1);
+    world.said(":alice_!al@h NICK :alice");
+    assert_eq!(world.taken(1, "NICK"), [":alice_!al@h NICK alice"]);
+    assert_eq!(world.take_sent().last().unwrap(), "MONITOR - :alice");
+}
+
+#[test]
+fn a_nick_chosen_on_a_device_is_kept_once_the_upstream_gives_it() {
+    let mut world = World::connected(&[]);
+    world.attach(1, 1, &[]);
+    world.take(1);
+    world.other.clear();
+    world.say(1, "NICK taken");
+    world.line(":srv 433 alice taken :Nickname is already in use");
+    assert_eq!(world.taken(1, "433"), [":srv 433 alice taken :Nickname is already in use"]);
+    world.say(1, "NICK alicia");
+    world.said(":alice!al@host NICK alicia");
+    let saved = |effect: &Effect| matches!(effect, Effect::SaveNick { nick, .. } if nick == "alicia");
+    assert_eq!(world.other.iter().filter(|effect| saved(effect)).count(), 1);
+}
+
+#[test]
+fn answers_reach_only_whoever_asked() {
+    let mut world = World::connected(&[]);
+    world.attach(1, 1, &[]);
+    world.attach(2, 2, &[]);
+    world.take(1);
+    world.take(2);
+    world.say(2, "WHOIS bob");
+    world.line(":srv 311 alice bob b h * :Bob");
+    world.line(":srv 318 alice bob :End");
+    world.say(1, "JOIN #full");
+    world.line(":srv 471 alice #full :Cannot join channel (+l)");
+    assert_eq!(world.take(2).len(), 2);
+    assert_eq!(world.take(1), [":srv 471 alice #full :Cannot join channel (+l)"]);
+}
+
+#[test]
+fn labelled_answers_find_their_way_back_in_a_batch() {
+    let caps = &["labeled-response", "batch"];
+    let mut world = World::connected(caps);
+    world.attach(1, 1, caps);
+    world.attach(2, 2, &[]);
+    world.take(1);
+    world.take(2);
+    world.take_sent();
+    world.say(1, "@label=L WHOIS bob");
+    assert_eq!(world.take_sent(), ["@label=b1 WHOIS bob"]);
+    world.line("@label=b1 :srv BATCH +r labeled-response");
+    world.line("@batch=r :srv 311 alice bob b h * :Bob");
+    world.line("@batch=r :srv 318 alice bob :End");
+    world.line(":srv BATCH -r");
+    let got = world.take(1);
+    assert!(got[0].starts_with("@label=L :srv BATCH +") && got[0].ends_with(" labeled-response"), "{got:?}");
+    assert!(got[1].starts_with("@batch=") && got[1].ends_with(":srv 311 alice bob b h * Bob"), "{got:?}");
+    assert!(got[3].starts_with(":srv BATCH -"));
+    assert!(world.take(2).is_empty());
+}
+
+#[test]
+fn capabilities_come_and_go_with_the_upstream() {
+    let mut world = World::connected(&["away-notify", "chghost"]);
+    world.attach(1, 1, &[]);
+    let offers = |world: &mut World| -> Vec<CapSet> {
+        let all = std::mem::take(&mut world.other);
+        all.into_iter().filter_map(|effect| match effect { Effect::Offer { caps, .. } => Some(caps), _ => None }).collect()
+    };
+    let named = |caps: CapSet| caps.names().any(|name| name == "away-notify");
+    assert!(named(offers(&mut world)[0]));
+    world.input(Input::UpstreamDown { network: NET, reason: "", needs_user: false });
+    assert!(!named(offers(&mut world)[0]));
+    world.connect(&["away-notify"]);
+    assert!(named(offers(&mut world)[0]));
+}
+
+#[test]
+fn monitor_is_the_union_of_what_the_devices_watch() {
+    let mut world = World::connected(&[]);
+    world.attach(1, 1, &[]);
+    world.attach(2, 2, &[]);
+    world.take(1);
+    world.take(2);
+    world.take_sent();
+    world.say(1, "MONITOR + bob,carol");
+    world.say(2, "MONITOR + Bob");
+    assert_eq!(world.take_sent(), ["MONITOR + :bob,carol"]);
+    world.line(":srv 730 alice :bob!b@h");
+    assert_eq!(world.take(2), [":srv 730 alice bob!b@h"]);
+    world.line(":srv 731 alice :carol");
+    assert_eq!(world.take(2), Vec::<String>::new());
+    world.say(2, "MONITOR S");
+    assert_eq!(world.take(2), [":irc.now 730 alice :bob!b@h"]);
+    world.detach(1, true);
+    assert_eq!(world.take_sent(), ["MONITOR - :carol"]);
+    world.say(2, "MONITOR C");
+    assert_eq!(world.take_sent(), ["MONITOR - :bob"]);
+}
+
+#[test]
+fn a_rejoin_that_fails_is_told_in_plain_words() {
+    let mut network = setup(NET, "testnet");
+    network.channels.push(bouncer_core::SavedChannel { name: "#invited".into(), key: None });
+    let mut world = World::with(vec![network]);
+    world.attach(1, 1, &[]);
+    world.take(1);
+    world.connect(&[]);
+    world.line(":srv 473 alice #invited :Cannot join channel (+i)");
+    let told = world.taken(1, "#invited");
+    assert!(told[0].contains("for invited people only"), "{told:?}");
+}
+
+#[test]
+fn quits_and_nicks_are_logged_once_in_every_common_channel() {
+    let mut world = World::connected(&[]);
+    world.join("#d");
+    world.said(":bob!b@h NICK rob");
+    world.said(":rob!b@h QUIT :bye");
+    let log = &world.logs[&NET].entries;
+    for (stored, buffers) in &log[log.len() - 2..] {
+        assert_eq!(buffers.len(), 2, "{:?}", stored.entry.kind);
+    }
+}
