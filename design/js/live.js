@@ -20,21 +20,11 @@
     target.dispatchEvent(new CustomEvent("irc-now:replaced", { bubbles: true }));
   };
 
-  // A part that asks for it ("data-live-reload") makes the page load anew when it changes: the server then shows more
-  // than this part, for instance the next step with its form.
   const apply = (parts) => {
     for (const [name, html] of Object.entries(parts)) {
-      const before = known.get(name);
+      if (known.get(name) === html) continue;
       known.set(name, html);
-      if (before === html) continue;
-      for (const target of document.querySelectorAll(`[data-live="${CSS.escape(name)}"]`)) {
-        if ("liveReload" in target.dataset && target.dataset.liveReload !== html) {
-          const typing = document.activeElement?.matches("input,textarea,select");
-          if (!typing) { location.reload(); return; }
-        } else if (!("liveReload" in target.dataset)) {
-          replace(target, html);
-        }
-      }
+      for (const target of document.querySelectorAll(`[data-live="${CSS.escape(name)}"]`)) replace(target, html);
     }
   };
 

@@ -1,0 +1,92 @@
+//! Every route of both sites, with who may call it. The routers are made from these tables, so that there is no route
+//! without a row; the tests walk them as strangers and as somebody else.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::{get, post};
+
+use crate::app::App;
+use crate::live;
+use crate::pages::{account, connect, dashboard, networks, passwords, public, start};
+
+/// A route and who may call it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// `GET` or `POST`.
+    pub method: &'static str,
+    /// As axum writes it: `/networks/{id}`.
+    pub path: &'static str,
+    /// Who may call it.
+    pub who: Who,
+}
+
+/// Who may call a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Who {
+    /// Everybody, signed in or not.
+    Anyone,
+    /// Whoever is signed in; it shows and changes only what is theirs.
+    SignedIn,
+    /// Only the account the `{id}` belongs to; to all others there is no such thing (404).
+    Owner,
+}
+
+macro_rules! routes {
+    ($(#[$about:meta])* $table:ident, $router:ident, $( $method:ident $path:literal $who:ident => $handler:path; )*) => {
+        $(#[$about])*
+        pub const $table: &[Route] = &[
+            $( Route { method: routes!(@name $method), path: $path, who: Who::$who }, )*
+        ];
+
+        pub(crate) fn $router() -> Router<Arc<App>> {
+            Router::new()$(.route($path, $method($handler)))*
+        }
+    };
+    (@name get) => { "GET" };
+    (@name post) => { "POST" };
+}
+
+routes! {
+    /// irc.now itself.
+    SITE_ROUTES, site,
+    get "/" Anyone => public::landing;
+    get "/what-is-irc" Anyone => public::what_is_irc;
+    get "/clients" Anyone => public::clients;
+    get "/clients/{client}" Anyone => public::client;
+    get "/faq" Anyone => public::faq;
+    get "/privacy" Anyone => public::privacy;
+    get "/authority.pem" Anyone => public::authority;
+    get "/design" Anyone => public::design;
+}
+
+routes! {
+    /// my.irc.now.
+    MY_ROUTES, my,
+    get "/" SignedIn => dashboard::show;
+    get "/live" SignedIn => live::follow;
+    get "/start" SignedIn => start::show;
+    get "/networks" SignedIn => networks::list;
+    post "/networks" SignedIn => networks::add;
+    get "/networks/new" SignedIn => networks::new;
+    get "/networks/{id}" Owner => networks::show;
+    post "/networks/{id}" Owner => networks::change;
+    post "/networks/{id}/reconnect" Owner => networks::reconnect;
+    post "/networks/{id}/delete" Owner => networks::delete;
+    post "/networks/{id}/restore" Owner => networks::restore;
+    get "/connect" SignedIn => connect::index;
+    get "/connect/{client}" SignedIn => connect::client;
+    get "/passwords" SignedIn => passwords::list;
+    post "/passwords" SignedIn => passwords::create;
+    post "/passwords/hide" SignedIn => passwords::hide;
+    post "/certificates" SignedIn => passwords::add_certificate;
+    get "/passwords/{id}/revoke" Owner => passwords::ask_revoke;
+    post "/passwords/{id}/revoke" Owner => passwords::revoke;
+    get "/account" SignedIn => account::show;
+    get "/account/security" SignedIn => account::security;
+    get "/account/export" SignedIn => account::export;
+    get "/account/delete" SignedIn => account::ask_delete;
+    post "/account/delete" SignedIn => account::delete;
+    post "/sessions/{id}/revoke" Owner => account::revoke_session;
+    get "/faq" SignedIn => account::faq;
+}

@@ -1,0 +1,105 @@
+//! Every page in Chromium: no rule of accessibility broken, in both themes and at 360 px; live parts tick, and eight
+//! pages share one stream. Pictures go to `IRCNOW_SCREENSHOTS` if it is set.
+
+use std::path::PathBuf;
+
+use axum::routing::get;
+use contracts::Phase;
+use service::hosts::Hosts;
+use service::serve::serve;
+use testkit::browser::Browser;
+use tokio::net::TcpListener;
+
+use crate::pages::lived_in;
+use crate::site::{Site, site_at};
+
+async fn served() -> (Site, String, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (root, my) = (format!("http://localhost:{port}"), format!("http://my.localhost:{port}"));
+    let site = site_at(&root).await;
+    let cookie = format!("{}; Path=/; Secure; HttpOnly; SameSite=Lax", site.alice().await.cookies[0]);
+    let door = get(move || async move { ([("set-cookie", cookie)], "signed in") });
+    let pages = site.my.clone().route("/sign-in-of-this-test", door);
+    let sites = service::sites::Sites::from_base(&root).unwrap();
+    let hosts = Hosts::new().site(&sites.root, site.site.clone()).site(&sites.my, pages);
+    tokio::spawn(serve(listener, hosts.into_router(), None, site.shutdown.clone()));
+    (site, root, my)
+}
+
+async fn sign_in(browser: &mut Browser, my: &str) {
+    browser.goto(&format!("{my}/sign-in-of-this-test")).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_page_is_accessible_in_both_themes_and_fits_a_phone() {
+    testkit::part!(Chromium);
+    let (site, root, my) = served().await;
+    let alice = site.alice().await;
+    lived_in(&site.world, &alice);
+    let network = site.world.rows.lock().unwrap().networks[1].1.id;
+    let mut browser = Browser::start().await.unwrap();
+    sign_in(&mut browser, &my).await;
+    let pictures = std::env::var_os("IRCNOW_SCREENSHOTS").map(PathBuf::from);
+    let pages = [
+        ("landing", format!("{root}/")),
+        ("what", format!("{root}/what-is-irc")),
+        ("clients", format!("{root}/clients")),
+        ("client", format!("{root}/clients/senpai")),
+        ("faq", format!("{root}/faq")),
+        ("privacy", format!("{root}/privacy")),
+        ("design", format!("{root}/design")),
+        ("dashboard", format!("{my}/")),
+        ("start", format!("{my}/start")),
+        ("networks", format!("{my}/networks")),
+        ("new", format!("{my}/networks/new?pick=Libera.Chat")),
+        ("network", format!("{my}/networks/{network}")),
+        ("connect", format!("{my}/connect/irssi")),
+        ("passwords", format!("{my}/passwords")),
+        ("account", format!("{my}/account")),
+        ("delete", format!("{my}/account/delete")),
+        ("missing", format!("{my}/nothing-here")),
+    ];
+    let mut wrong = Vec::new();
+    for (width, theme) in [(1280, "light"), (1280, "dark"), (360, "dark")] {
+        browser.view(width, 860, theme).await.unwrap();
+        for (name, url) in &pages {
+            browser.goto(url).await.unwrap();
+            for rule in browser.axe().await.unwrap() {
+                wrong.push(format!("{name} {width} {theme}: {rule}"));
+            }
+            let over = browser.eval("document.documentElement.scrollWidth - innerWidth").await.unwrap();
+            if over.as_i64().unwrap_or(1) > 0 {
+                wrong.push(format!("{name} {width}: {over} px too wide"));
+            }
+            if let Some(folder) = &pictures {
+                browser.screenshot(&folder.join(format!("{name}-{theme}-{width}.png"))).await.unwrap();
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn live_parts_tick_and_eight_pages_leave_room_for_a_form() {
+    testkit::part!(Chromium);
+    let (site, _, my) = served().await;
+    let alice = site.alice().await;
+    site.world.add(alice.sub, "libera", "irc.libera.chat", Phase::Connecting, None, false);
+    let mut browser = Browser::start().await.unwrap();
+    sign_in(&mut browser, &my).await;
+    browser.goto(&format!("{my}/networks")).await.unwrap();
+    for _ in 0..7 {
+        browser.open(&format!("{my}/")).await.unwrap();
+    }
+    browser.wait_for("libera is on its way back.").await.unwrap();
+    for (_, network) in &mut site.world.rows.lock().unwrap().networks {
+        network.state.phase = Phase::Connected;
+    }
+    site.world.touch();
+    browser.wait_for("Everything is connected.").await.unwrap();
+    browser.open(&format!("{my}/passwords")).await.unwrap();
+    browser.fill("Its name", "laptop").await.unwrap();
+    browser.click("Make a password").await.unwrap();
+    browser.wait_for("laptop is ready").await.unwrap();
+}

@@ -1,0 +1,12 @@
+//! The portal's promises, page by page, over services made of memory.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+mod browser;
+mod export;
+mod fakes;
+mod live;
+mod networks;
+mod pages;
+mod passwords;
+mod rights;
+mod site;
