@@ -48,7 +48,11 @@ impl Isupport {
             [_, tokens @ .., _text] => tokens,
             _ => return false,
         };
-        tokens.iter().fold(false, |changed, token| self.apply_token(token) || changed)
+        let mut changed = false;
+        for token in tokens {
+            changed |= self.apply_token(token);
+        }
+        changed
     }
 
     /// Takes in one token: `NAME`, `NAME=value` or `-NAME`. Says whether anything is different now.

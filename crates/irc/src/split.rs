@@ -122,7 +122,7 @@ impl Reached {
             }
         } else if self.whole == 0 {
             let ends = grapheme.char_indices().map(|(at, _)| start + at);
-            self.character = ends.filter(|end| *end <= self.max).last().unwrap_or(0).max(self.character);
+            self.character = ends.filter(|end| *end <= self.max).max().unwrap_or(0).max(self.character);
         }
     }
 }
