@@ -74,8 +74,8 @@ async fn streams(history: &History, count: usize) -> Vec<StreamWriter> {
 async fn write(history: &History, writers: &[StreamWriter], rows: usize, batch: usize) -> Vec<Duration> {
     let next = Arc::new(AtomicUsize::new(0));
     let mut tasks = tokio::task::JoinSet::new();
-    for writer in writers.iter().copied() {
-        let (history, next) = (history.clone(), next.clone());
+    for writer in writers {
+        let (history, next, writer) = (history.clone(), next.clone(), *writer);
         tasks.spawn(async move {
             let mut took = Vec::new();
             loop {

@@ -1,5 +1,5 @@
 //! What history promises, shown on both engines.
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 mod engines;
 mod model;
