@@ -1,6 +1,8 @@
 //! Bodies of the fuzz targets in `/fuzz`; the corpora are replayed by the crate's own tests. Each takes any bytes and must
 //! not panic.
 
+use std::collections::VecDeque;
+
 use unicode_segmentation::UnicodeSegmentation;
 
 use crate::cap::{Cap, CapSet, Caps, Negotiation, Offer};
@@ -181,9 +183,9 @@ pub fn cap(data: &[u8]) {
         assert!(offered.contains_all(server.enabled()));
     }
     let (mut client, mut server) = (Negotiation::new(wanted), Caps::new(offer));
-    let mut to_server = vec![client.begin()];
+    let mut to_server = VecDeque::from([client.begin()]);
     let mut ready = 0;
-    while let Some(line) = to_server.pop() {
+    while let Some(line) = to_server.pop_front() {
         let bytes = line.to_vec();
         let Ok(message) = Message::parse(&bytes) else { continue };
         for answer in server.handle(&message, b"irc.test", b"", false).lines {

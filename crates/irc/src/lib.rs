@@ -1,6 +1,6 @@
 //! The wire format of IRC: lines, tags, numerics, casemapping, masks, modes, ISUPPORT, capabilities and SASL payloads.
 //!
-//! Bytes in, bytes out: no I/O, no clock, no runtime. Start at [`Message::parse`] for reading and at [`line`] for
+//! Bytes in, bytes out: no I/O, no clock, no runtime. Start at [`Message::parse`] for reading and at [`line()`] for
 //! writing. Everything borrows from the input where it can.
 
 pub mod batch;

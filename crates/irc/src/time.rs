@@ -7,7 +7,7 @@ pub fn format(ms: i64) -> String {
     String::from_utf8_lossy(&format_bytes(ms)).into_owned()
 }
 
-/// As [`format`], in place.
+/// As [`format()`], in place.
 pub fn format_bytes(ms: i64) -> [u8; 24] {
     const FIRST: i64 = -62_167_219_200_000;
     const LAST: i64 = 253_402_300_799_999;

@@ -68,7 +68,7 @@ impl Verb for Numeric {
 }
 
 /// Writes one line straight into a buffer: tags first, then [`Head::command`], then parameters. Allocates
-/// only if the buffer grows. [`line`] is the builder that takes its parts in any order.
+/// only if the buffer grows. [`line()`] is the builder that takes its parts in any order.
 #[derive(Debug)]
 pub struct Head<'s, S: Sink> {
     out: &'s mut S,
@@ -258,7 +258,7 @@ fn raw_tag_is_safe(key: &[u8], raw_value: &[u8]) -> bool {
         && !key.iter().any(|b| matches!(b, b'=' | b';'))
 }
 
-/// A line under construction, its parts given in any order. Made by [`line`].
+/// A line under construction, its parts given in any order. Made by [`line()`].
 ///
 /// Whatever is put in, the result is one line: CR, LF and NUL become spaces, and a parameter that would need
 /// a colon but is not the last one has its spaces replaced by `_` (and is `*` if empty).

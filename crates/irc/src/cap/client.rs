@@ -176,12 +176,14 @@ impl Negotiation {
     }
 
     /// A refused request is tried again one capability at a time. The refusal may name only the beginning of the
-    /// request, so it is matched by order and not by its text.
+    /// request, or nothing that is known; then it answers the oldest one.
     fn refused(&mut self, text: &[u8], progress: &mut Progress) {
         if words(text).all(|token| token.starts_with(b"-")) && !text.is_empty() {
             return;
         }
-        let Some(request) = self.in_flight.pop_front() else { return };
+        let named = words(text).find_map(Cap::from_name);
+        let place = named.and_then(|cap| self.in_flight.iter().position(|request| request.has(cap)));
+        let Some(request) = self.in_flight.remove(place.unwrap_or(0)) else { return };
         if request.len() > 1 {
             for cap in request.iter() {
                 self.in_flight.push_back(CapSet::of(&[cap]));

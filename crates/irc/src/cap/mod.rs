@@ -219,7 +219,7 @@ pub struct Offer {
     values: BTreeMap<Cap, Bytes>,
 }
 
-/// Longest value of a capability that is kept; a longer one is cut off.
+/// Longest value of a capability that is kept; a longer one is cut off, and so is what follows a space.
 const MAX_VALUE: usize = 512;
 
 impl Offer {
@@ -238,7 +238,8 @@ impl Offer {
         self.set.insert(cap);
         match value {
             Some(value) => {
-                let value = &value[..value.len().min(MAX_VALUE)];
+                let end = value.iter().position(|b| *b <= b' ' || *b == 0x7f).unwrap_or(value.len());
+                let value = &value[..end.min(MAX_VALUE)];
                 self.values.insert(cap, Bytes::copy_from_slice(value));
             }
             None => _ = self.values.remove(&cap),
