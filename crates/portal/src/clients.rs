@@ -212,7 +212,8 @@ fn push(pieces: &mut Vec<Piece>, text: &str, filled: bool) {
 }
 
 fn irssi(s: &Setup) -> Guide {
-    let pin = if s.local.is_some() { " -tls_pinned_cert {pin}" } else { " -tls_verify" };
+    // A pin alone is not enough: irssi 1.4 also asks the authorities unless it is told not to. It checks the pin either way.
+    let pin = if s.local.is_some() { " -notls_verify -tls_pinned_cert {pin}" } else { " -tls_verify" };
     let text = format!(
         "/network add -sasl_username {{login}} -sasl_password {{secret}} -sasl_mechanism PLAIN {{label}}\n\
          /server add -auto -tls{pin} -network {{label}} {{host}} {{port}}\n\
@@ -484,7 +485,7 @@ mod tests {
         assert_eq!(
             text(guide("irssi", &setup(true)), "irssi"),
             "/network add -sasl_username alice/libera -sasl_password s3cr-et -sasl_mechanism PLAIN libera\n\
-             /server add -auto -tls -tls_pinned_cert 9F:3C:51:E0 -network libera localhost 6697\n\
+             /server add -auto -tls -notls_verify -tls_pinned_cert 9F:3C:51:E0 -network libera localhost 6697\n\
              /save\n\
              /connect libera"
         );

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::extract::{Path, Query, State};
-use contracts::{Network, NetworkId, Sasl, WellKnownNetwork};
+use contracts::{Network, NetworkId, Phase, Sasl, WellKnownNetwork};
 use http::StatusCode;
 use serde::Deserialize;
 use service::clock::now_s;
@@ -151,7 +151,7 @@ async fn render_one(
             Sasl::External { fingerprint } => fingerprint.clone(),
             _ => None,
         },
-        open: network.state.needs_user || !form.is_fine(),
+        open: network.state.needs_user || network.state.phase == Phase::Off || !form.is_fine(),
         network,
         form,
         tls: &TLS,

@@ -27,5 +27,6 @@ async fn an_export_holds_every_file_of_every_service_whole() {
     assert_eq!(files[1].0, "irc-now/bouncer/history.jsonl");
     assert_eq!(files[1].1.len(), 140_000);
     assert_eq!((files[1].1[0], files[1].1[139_999]), (b'a', b'b'));
-    assert_eq!(files.len(), 2);
+    assert_eq!(files[2].0, "irc-now/portal/sessions.json");
+    assert_eq!(files.len(), 3);
 }

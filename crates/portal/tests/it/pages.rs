@@ -139,7 +139,7 @@ async fn deleting_the_account_wants_its_name_typed() {
 #[tokio::test]
 async fn the_account_lists_its_sessions_and_ends_them() {
     let site = site().await;
-    let (here, other) = (site.alice().await, site.alice());
+    let (here, other) = (site.alice().await, site.alice().await);
     let page = here.get("/account").await;
     page.shows("A browser").shows("this one").shows("You made the app password laptop.");
     let sessions = site.portal.login().sessions(here.sub).await.unwrap();

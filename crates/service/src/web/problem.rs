@@ -66,7 +66,7 @@ impl Problem {
                 ("A part of irc.now does not answer.", "Try again in a moment. Nothing you entered is lost.")
             }
             status if status.is_server_error() => {
-                ("Something went wrong here.", "Try again. If it stays so, tell the operator the id below.")
+                ("The server failed while it answered.", "Try again. If it stays so, tell the operator the id below.")
             }
             _ => ("This did not work.", "Go back and try again."),
         };
