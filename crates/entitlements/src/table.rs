@@ -119,7 +119,7 @@ impl Table {
         for (name, patch) in file.plans {
             let merged = match self.plans.remove(&name) {
                 Some(known) => patch.over(known),
-                None => patch.as_new(&name)?,
+                None => patch.into_new(&name)?,
             };
             self.plans.insert(name, merged);
         }
@@ -179,7 +179,7 @@ impl PlanPatch {
         }
     }
 
-    fn as_new(self, plan: &Plan) -> Result<PlanDef, TableError> {
+    fn into_new(self, plan: &Plan) -> Result<PlanDef, TableError> {
         let missing = |key| TableError::Missing { plan: plan.clone(), key };
         Ok(PlanDef {
             title: self.title.ok_or_else(|| missing("title"))?,

@@ -91,7 +91,13 @@ impl App {
     }
 
     /// The app password this browser has just made, as long as it is not used yet.
-    pub fn fresh(&self, viewer: &Viewer, jar: &CookieJar, credentials: &[Credential], now: i64) -> Option<Fresh> {
+    pub fn fresh(
+        &self,
+        viewer: &Viewer,
+        jar: &CookieJar,
+        credentials: &[Credential],
+        now: i64,
+    ) -> Option<Fresh> {
         let fresh = Fresh::open(&self.keyring, viewer.account.sub, jar.get(fresh::COOKIE), now)?;
         // Revoked: gone. Used: it is in a client now, and needs to be nowhere else.
         credentials.iter().any(|known| known.id == fresh.id && known.last_used_at.is_none()).then_some(fresh)
@@ -147,8 +153,10 @@ impl FromRequestParts<Arc<App>> for Viewer {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Response> {
-        let claims = UserClaims::from_request_parts(parts, app).await.map_err(|denied| denied.into_response())?;
-        let request_id = RequestId::from_request_parts(parts, app).await.map_err(|never| never.into_response())?;
+        let claims =
+            UserClaims::from_request_parts(parts, app).await.map_err(|denied| denied.into_response())?;
+        let request_id =
+            RequestId::from_request_parts(parts, app).await.map_err(|never| never.into_response())?;
         let account = match claims.account.clone() {
             Some(account) => account,
             // Gatekeeper has been away since this process began: ask it ourselves, and say so if it still is.

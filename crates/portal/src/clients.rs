@@ -380,7 +380,8 @@ fn hexchat(s: &Setup) -> Guide {
         .into_iter()
         .collect();
     steps.push(Step {
-        text: "HexChat, Network List, Add, Edit. Untick \"Use global user information\", then fill in:".to_owned(),
+        text: "HexChat, Network List, Add, Edit. Untick \"Use global user information\", then fill in:"
+            .to_owned(),
         what: What::Fields(vec![
             ("Servers", format!("{}/{}", s.host, s.tls_port)),
             ("Use SSL for all the servers on this network", "ticked".to_owned()),

@@ -111,8 +111,11 @@ impl Portal {
             Some(url) => url.expose_secret().to_owned(),
             None => deps.folder.sqlite_url("portal.db"),
         };
-        let settings =
-            auth::Settings { idle: config.session_idle, absolute: config.session_longest, ..deps.login.clone() };
+        let settings = auth::Settings {
+            idle: config.session_idle,
+            absolute: config.session_longest,
+            ..deps.login.clone()
+        };
         let party = auth::RelyingParty::open(
             settings,
             Database::open(&url).await?,
@@ -136,7 +139,8 @@ impl Portal {
 
     /// irc.now: what everybody may see.
     pub fn site(&self) -> Router {
-        self.edge("root").wrap(routes::site().with_state(Arc::clone(&self.app)).merge(service::assets::router()))
+        self.edge("root")
+            .wrap(routes::site().with_state(Arc::clone(&self.app)).merge(service::assets::router()))
     }
 
     /// my.irc.now: for whoever is signed in.

@@ -7,8 +7,20 @@ use crate::pages::passwords::fingerprint;
 
 /// The form's fields that a refusal may be about.
 pub(crate) const FIELDS: [&str; 14] = [
-    "name", "host", "port", "tls", "fingerprint", "nick", "realname", "sasl", "account", "password", "server_password",
-    "channels", "on_connect", "enabled",
+    "name",
+    "host",
+    "port",
+    "tls",
+    "fingerprint",
+    "nick",
+    "realname",
+    "sasl",
+    "account",
+    "password",
+    "server_password",
+    "channels",
+    "on_connect",
+    "enabled",
 ];
 
 /// The choices of `tls`.
@@ -105,18 +117,25 @@ pub(crate) fn spec(form: &mut Form, before: Option<&NetworkSpec>) -> Option<Netw
         _ => None,
     };
     if tls.is_none() {
-        form.refuse("fingerprint", "The SHA-256 fingerprint of the server's certificate: 64 hexadecimal digits.");
+        form.refuse(
+            "fingerprint",
+            "The SHA-256 fingerprint of the server's certificate: 64 hexadecimal digits.",
+        );
     }
     let nick = form.trimmed("nick").to_owned();
     if nick.is_empty() {
         form.refuse("nick", "What do you want to be called there?");
-    } else if nick.contains(|c: char| c.is_whitespace() || c.is_control() || matches!(c, ',' | ':' | '!' | '@' | '#')) {
+    } else if nick
+        .contains(|c: char| c.is_whitespace() || c.is_control() || matches!(c, ',' | ':' | '!' | '@' | '#'))
+    {
         form.refuse("nick", "A nick has no spaces and none of , : ! @ #");
     }
     let sasl = sasl(form, before);
     let channels = channels(form);
-    let on_connect = one_line(form.value("on_connect").lines().map(str::trim).filter(|line| !line.is_empty()));
-    let server_password = Some(form.value("server_password")).filter(|text| !text.is_empty()).map(str::to_owned);
+    let on_connect =
+        one_line(form.value("on_connect").lines().map(str::trim).filter(|line| !line.is_empty()));
+    let server_password =
+        Some(form.value("server_password")).filter(|text| !text.is_empty()).map(str::to_owned);
     if !form.is_fine() {
         return None;
     }
@@ -172,7 +191,10 @@ fn channels(form: &mut Form) -> Vec<SavedChannel> {
         channels.push(SavedChannel { name: name.to_owned(), key: words.next().map(str::to_owned) });
     }
     if let Some(line) = wrong {
-        form.refuse("channels", format!("\"{line}\" is no channel: one a line, #name, and its key after a space."));
+        form.refuse(
+            "channels",
+            format!("\"{line}\" is no channel: one a line, #name, and its key after a space."),
+        );
     }
     channels
 }
@@ -229,7 +251,8 @@ mod tests {
 
     #[test]
     fn a_form_and_its_spec_are_the_same_thing() {
-        let mut form = typed().with("channels", "#rust\n#ops s3cret\n\n#rust").with("on_connect", "/umode2 +x");
+        let mut form =
+            typed().with("channels", "#rust\n#ops s3cret\n\n#rust").with("on_connect", "/umode2 +x");
         let made = spec(&mut form, None).unwrap();
         assert_eq!(made.channels.len(), 2);
         assert_eq!(made.channels[1].key.as_deref(), Some("s3cret"));

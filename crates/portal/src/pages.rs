@@ -88,7 +88,10 @@ pub(crate) fn into_form(form: &mut Form, error: CallError, fields: &[&str]) -> R
             Ok(StatusCode::FORBIDDEN)
         }
         CallError::Unavailable { reason } => {
-            form.refuse("", format!("{} Nothing you typed is lost: send it again.", crate::words::sentence(&reason)));
+            form.refuse(
+                "",
+                format!("{} Nothing you typed is lost: send it again.", crate::words::sentence(&reason)),
+            );
             Ok(StatusCode::SERVICE_UNAVAILABLE)
         }
         error @ CallError::NotFound { .. } => Err(problem(error)),

@@ -5,8 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use askama::Template;
 use contracts::{
-    Account, BouncerUsage, Call, CallResult, Credential, CredentialKind, Device, Mention, Network,
-    Phase,
+    Account, BouncerUsage, Call, CallResult, Credential, CredentialKind, Device, Mention, Network, Phase,
 };
 use entitlements::{Amount, Limit};
 use service::view::{self, Moment, Sparkline};
@@ -78,7 +77,10 @@ impl Parts {
         for row in &rows {
             parts.insert(format!("network-{}", row.id), NetworkStatePart { row }.render()?);
         }
-        parts.insert("headline".into(), HeadlinePart { headline: words::headline(&snapshot.networks) }.render()?);
+        parts.insert(
+            "headline".into(),
+            HeadlinePart { headline: words::headline(&snapshot.networks) }.render()?,
+        );
         parts.insert("networks".into(), NetworksPart { rows: &rows }.render()?);
         parts.insert("devices".into(), DevicesPart { devices: &devices }.render()?);
         parts.insert("usage".into(), UsagePart::new(snapshot).render()?);
@@ -87,8 +89,12 @@ impl Parts {
         parts.insert("step-2".into(), Step2::new(snapshot).render()?);
         parts.insert(
             "step-3".into(),
-            Step3 { device: devices.first(), port: irc_port, all_done: snapshot.is_set_up() && snapshot.has_connected() }
-                .render()?,
+            Step3 {
+                device: devices.first(),
+                port: irc_port,
+                all_done: snapshot.is_set_up() && snapshot.has_connected(),
+            }
+            .render()?,
         );
         Ok(Self(parts))
     }

@@ -59,7 +59,9 @@ impl PlanRow {
         let limits = shown.into_iter().map(|limit| match account.limits.get(limit) {
             Amount::Unlimited => match limit {
                 Limit::HistoryDays => "History without end".to_owned(),
-                limit => format!("No limit of {}", Amount::AtMost(2).words(limit.unit()).trim_start_matches("2 ")),
+                limit => {
+                    format!("No limit of {}", Amount::AtMost(2).words(limit.unit()).trim_start_matches("2 "))
+                }
             },
             some => some.words(limit.unit()),
         });
@@ -135,7 +137,9 @@ fn browser_of(agent: &str) -> String {
         Some("Edg") => "Edge",
         Some("OPR") => "Opera",
         Some(name) => name,
-        None => return if agent.is_empty() { "A browser".to_owned() } else { agent.chars().take(40).collect() },
+        None => {
+            return if agent.is_empty() { "A browser".to_owned() } else { agent.chars().take(40).collect() };
+        }
     };
     match system {
         Some("Mac OS X") => format!("{name} on macOS"),
@@ -155,7 +159,11 @@ pub(crate) async fn security(State(app): State<Arc<App>>, viewer: Viewer) -> Pag
 }
 
 /// `POST /sessions/{id}/revoke`
-pub(crate) async fn revoke_session(State(app): State<Arc<App>>, viewer: Viewer, Path(id): Path<String>) -> Page {
+pub(crate) async fn revoke_session(
+    State(app): State<Arc<App>>,
+    viewer: Viewer,
+    Path(id): Path<String>,
+) -> Page {
     let id = pages::id(&id, "session")?;
     if !app.party.revoke(viewer.account.sub, id).await? {
         return Err(problem(CallError::not_found("session")));
@@ -173,7 +181,11 @@ pub(crate) async fn export(State(app): State<Arc<App>>, viewer: Viewer) -> Page 
         .unwrap_or_default();
     let name = format!("attachment; filename=\"irc-now-{}-{day}.tar.gz\"", viewer.account.username);
     Ok((
-        [(CONTENT_TYPE, "application/gzip".to_owned()), (CONTENT_DISPOSITION, name), (CACHE_CONTROL, "no-store".to_owned())],
+        [
+            (CONTENT_TYPE, "application/gzip".to_owned()),
+            (CONTENT_DISPOSITION, name),
+            (CACHE_CONTROL, "no-store".to_owned()),
+        ],
         Body::from_stream(archive),
     )
         .into_response())
@@ -212,7 +224,8 @@ mod tests {
     fn a_browser_is_named_as_its_user_knows_it() {
         let chrome = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36";
         assert_eq!(browser_of(chrome), "Chrome on Linux");
-        let safari = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605 Version/18.0 Safari/604";
+        let safari =
+            "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605 Version/18.0 Safari/604";
         assert_eq!(browser_of(safari), "Safari on iPhone");
         assert_eq!(browser_of(""), "A browser");
     }

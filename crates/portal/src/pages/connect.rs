@@ -56,9 +56,13 @@ pub(crate) async fn client(
     let names: Vec<String> = networks.into_iter().map(|network| network.spec.name).collect();
     let network = match choice.network {
         // A name that is not this account's own names nothing.
-        Some(wanted) => Some(names.iter().find(|name| **name == wanted).cloned().ok_or_else(|| {
-            problem(CallError::not_found("network"))
-        })?),
+        Some(wanted) => Some(
+            names
+                .iter()
+                .find(|name| **name == wanted)
+                .cloned()
+                .ok_or_else(|| problem(CallError::not_found("network")))?,
+        ),
         None => names.first().cloned(),
     };
     let fresh = app.fresh(&viewer, &jar, &credentials, now_s());

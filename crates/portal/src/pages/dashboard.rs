@@ -27,7 +27,8 @@ pub(crate) async fn show(State(app): State<Arc<App>>, viewer: Viewer) -> Page {
     if snapshot.networks.is_empty() && snapshot.devices.is_empty() && snapshot.credentials.is_empty() {
         return Ok(go("/start"));
     }
-    let parts = Parts::render(&snapshot, now_s(), app.sites.irc.tls_port).map_err(service::web::Problem::internal)?;
+    let parts =
+        Parts::render(&snapshot, now_s(), app.sites.irc.tls_port).map_err(service::web::Problem::internal)?;
     page(&Dashboard {
         shell: viewer.shell.section("overview"),
         parts,

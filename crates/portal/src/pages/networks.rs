@@ -99,15 +99,18 @@ fn render_new(
     picked: Option<WellKnownNetwork>,
     status: StatusCode,
 ) -> Page {
-    page_with(status, &New {
-        key: app.key_of(&form),
-        shell: viewer.shell.section("networks"),
-        form,
-        offers,
-        picked,
-        tls: &TLS,
-        sasl: &SASL,
-    })
+    page_with(
+        status,
+        &New {
+            key: app.key_of(&form),
+            shell: viewer.shell.section("networks"),
+            form,
+            offers,
+            picked,
+            tls: &TLS,
+            sasl: &SASL,
+        },
+    )
 }
 
 /// `POST /networks`: the form, or `pick` (the name of an offer) and `nick`.
@@ -135,28 +138,25 @@ async fn own(app: &App, viewer: &Viewer, id: &str) -> Result<Network, Problem> {
     app.bouncers.network(&viewer.call(), id).await.map_err(problem)
 }
 
-async fn render_one(
-    app: &App,
-    viewer: Viewer,
-    network: Network,
-    form: Form,
-    status: StatusCode,
-) -> Page {
+async fn render_one(app: &App, viewer: Viewer, network: Network, form: Form, status: StatusCode) -> Page {
     let snapshot = Snapshot::load(app, &viewer.call(), viewer.account.clone()).await.map_err(problem)?;
     let parts = Parts::render(&snapshot, now_s(), app.sites.irc.tls_port).map_err(Problem::internal)?;
-    page_with(status, &One {
-        shell: viewer.shell.section("networks"),
-        state: parts.html(&format!("network-{}", network.id)).to_owned(),
-        certificate: match &network.spec.sasl {
-            Sasl::External { fingerprint } => fingerprint.clone(),
-            _ => None,
+    page_with(
+        status,
+        &One {
+            shell: viewer.shell.section("networks"),
+            state: parts.html(&format!("network-{}", network.id)).to_owned(),
+            certificate: match &network.spec.sasl {
+                Sasl::External { fingerprint } => fingerprint.clone(),
+                _ => None,
+            },
+            open: network.state.needs_user || network.state.phase == Phase::Off || !form.is_fine(),
+            network,
+            form,
+            tls: &TLS,
+            sasl: &SASL,
         },
-        open: network.state.needs_user || network.state.phase == Phase::Off || !form.is_fine(),
-        network,
-        form,
-        tls: &TLS,
-        sasl: &SASL,
-    })
+    )
 }
 
 /// `GET /networks/{id}`
@@ -214,7 +214,10 @@ pub(crate) async fn delete(
     axum::Form(sent): Sent,
 ) -> Page {
     let network = own(&app, &viewer, &id).await?;
-    app.bouncers.delete_network(&viewer.changing(&Form::from_pairs(sent)), network.id).await.map_err(problem)?;
+    app.bouncers
+        .delete_network(&viewer.changing(&Form::from_pairs(sent)), network.id)
+        .await
+        .map_err(problem)?;
     Ok(go(&format!("/networks?deleted={}", network.id)))
 }
 

@@ -75,15 +75,18 @@ async fn render(
 ) -> Page {
     let now = now_s();
     let credentials = app.accounts.credentials(&viewer.call()).await.map_err(problem)?;
-    page_with(status, &Passwords {
-        fresh: app.fresh(&viewer, jar, &credentials, now),
-        rows: credentials.iter().map(|credential| Row::new(credential, now)).collect(),
-        key: app.key_of(&form),
-        certificate_key: app.key_of(&certificate),
-        form,
-        certificate,
-        shell: viewer.shell.section("passwords"),
-    })
+    page_with(
+        status,
+        &Passwords {
+            fresh: app.fresh(&viewer, jar, &credentials, now),
+            rows: credentials.iter().map(|credential| Row::new(credential, now)).collect(),
+            key: app.key_of(&form),
+            certificate_key: app.key_of(&certificate),
+            form,
+            certificate,
+            shell: viewer.shell.section("passwords"),
+        },
+    )
 }
 
 /// `GET /passwords`
@@ -137,7 +140,10 @@ pub(crate) async fn add_certificate(
         name => name.chars().take(64).collect(),
     };
     let Some(fingerprint) = fingerprint(form.value("fingerprint")) else {
-        form.refuse("fingerprint", "A SHA-256 fingerprint has 64 hexadecimal digits; colons between them are fine.");
+        form.refuse(
+            "fingerprint",
+            "A SHA-256 fingerprint has 64 hexadecimal digits; colons between them are fine.",
+        );
         return render(&app, viewer, &jar, Form::new(), form, StatusCode::UNPROCESSABLE_ENTITY).await;
     };
     match app.accounts.add_certificate(&viewer.changing(&form), name, fingerprint).await {
@@ -154,8 +160,12 @@ pub(crate) async fn add_certificate(
 
 /// A SHA-256 fingerprint in lower-case hex, however it was written.
 pub(crate) fn fingerprint(text: &str) -> Option<String> {
-    let hex: String =
-        text.chars().filter(|c| !matches!(c, ':' | ' ' | '-')).collect::<String>().trim().to_ascii_lowercase();
+    let hex: String = text
+        .chars()
+        .filter(|c| !matches!(c, ':' | ' ' | '-'))
+        .collect::<String>()
+        .trim()
+        .to_ascii_lowercase();
     (hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(hex)
 }
 

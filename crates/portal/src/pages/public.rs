@@ -132,8 +132,8 @@ pub(crate) async fn client(
     Path(client): Path<String>,
 ) -> Page {
     let setup = app.setup("you", Some("libera".to_owned()), None);
-    let guide = clients::guide(&client, &setup)
-        .ok_or_else(|| problem(contracts::CallError::not_found("client")))?;
+    let guide =
+        clients::guide(&client, &setup).ok_or_else(|| problem(contracts::CallError::not_found("client")))?;
     page(&Clients {
         shell: app.shell(&uri, &headers).section("clients"),
         guide: Some(guide),
@@ -208,13 +208,14 @@ struct Design {
 
 /// `GET /design`: every component in all its states.
 pub(crate) async fn design(State(app): State<Arc<App>>, uri: Uri, headers: HeaderMap) -> Page {
-    let mut wrong = Form::new().with("host", "irc libera chat").with("note", "kept as typed").with("tls", "off");
+    let mut wrong =
+        Form::new().with("host", "irc libera chat").with("note", "kept as typed").with("tls", "off");
     wrong.refuse("host", "A host name has no spaces, for example irc.libera.chat.");
     wrong.refuse("note", "Two lines at most.");
     wrong.refuse("", "Libera.Chat refused the password for alice. Check it, or sign in without an account.");
     let nicks = [
-        "ferris", "noor", "tomás", "quill", "alice", "bob", "wren", "ada", "juno", "mika", "odd", "sol", "vera", "ines",
-        "kit", "lux",
+        "ferris", "noor", "tomás", "quill", "alice", "bob", "wren", "ada", "juno", "mika", "odd", "sol",
+        "vera", "ines", "kit", "lux",
     ];
     const CLASSES: [&str; 16] = [
         "h0", "h1", "h2", "h3", "h4", "h5", "h6", "h7", "h8", "h9", "h10", "h11", "h12", "h13", "h14", "h15",

@@ -44,7 +44,8 @@ pub(crate) async fn show(State(app): State<Arc<App>>, viewer: Viewer, jar: Cooki
     let fresh = app.fresh(&viewer, &jar, &snapshot.credentials, now);
     let first = snapshot.networks.first().map(|network| network.spec.name.clone());
     let setup = app.setup(&viewer.account.username, first, fresh.as_ref());
-    let parts = Parts::render(&snapshot, now, app.sites.irc.tls_port).map_err(service::web::Problem::internal)?;
+    let parts =
+        Parts::render(&snapshot, now, app.sites.irc.tls_port).map_err(service::web::Problem::internal)?;
     page(&Start {
         parts,
         form: Form::new().with("nick", viewer.account.username.as_str()).with("name", "my first client"),

@@ -14,7 +14,12 @@ async fn an_export_holds_every_file_of_every_service_whole() {
     site.world.add(site.visitor("bob").await.sub, "bobnet", "irc.example", Phase::Connected, None, false);
     let answer = alice.get("/account/export").await;
     assert_eq!(answer.headers["content-type"], "application/gzip");
-    assert!(answer.headers["content-disposition"].to_str().unwrap().starts_with("attachment; filename=\"irc-now-alice-"));
+    assert!(
+        answer.headers["content-disposition"]
+            .to_str()
+            .unwrap()
+            .starts_with("attachment; filename=\"irc-now-alice-")
+    );
     let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(answer.body.as_slice()));
     let mut files = Vec::new();
     for entry in archive.entries().unwrap() {

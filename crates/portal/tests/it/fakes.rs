@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use contracts::*;
 use entitlements::{Amount, Limit, Limits, Override, Plan, Table};
-use futures_util::stream::{self, BoxStream};
 use futures_util::StreamExt as _;
+use futures_util::stream::{self, BoxStream};
 use service::clock::now_s;
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -44,8 +44,10 @@ pub fn sub(name: &str) -> Sub {
 impl World {
     pub fn account(&self, sub: Sub) -> Account {
         let bytes = sub.0.into_bytes();
-        let name = ["alice", "bob"].into_iter().find(|name| name.as_bytes()[0] == bytes[0]).unwrap_or("carol");
-        let free = Table::compiled_in().unwrap().limits(&Plan::from("free"), &BTreeMap::new(), &Override::default());
+        let name =
+            ["alice", "bob"].into_iter().find(|name| name.as_bytes()[0] == bytes[0]).unwrap_or("carol");
+        let free =
+            Table::compiled_in().unwrap().limits(&Plan::from("free"), &BTreeMap::new(), &Override::default());
         let limits: Limits = free.with(Limit::Networks, *self.limit.lock().unwrap());
         Account {
             sub,
@@ -67,7 +69,15 @@ impl World {
         self.changed.send_modify(|n| *n += 1);
     }
 
-    pub fn add(&self, sub: Sub, name: &str, host: &str, phase: Phase, error: Option<&str>, needs_user: bool) -> NetworkId {
+    pub fn add(
+        &self,
+        sub: Sub,
+        name: &str,
+        host: &str,
+        phase: Phase,
+        error: Option<&str>,
+        needs_user: bool,
+    ) -> NetworkId {
         let id = NetworkId(Uuid::now_v7());
         let network = Network {
             id,
@@ -104,7 +114,8 @@ impl World {
 
     fn networks_of(&self, sub: Sub) -> Vec<Network> {
         let rows = self.rows.lock().unwrap();
-        let own = rows.networks.iter().filter(|(owner, network)| *owner == sub && network.deleted_at.is_none());
+        let own =
+            rows.networks.iter().filter(|(owner, network)| *owner == sub && network.deleted_at.is_none());
         own.map(|(_, network)| network.clone()).collect()
     }
 
@@ -143,7 +154,8 @@ impl AccountData for Fake {
     }
 
     async fn export(&self, call: &Call) -> CallResult<BoxStream<'static, CallResult<ExportChunk>>> {
-        let names: Vec<_> = self.0.networks_of(call.account).into_iter().map(|network| network.spec.name).collect();
+        let names: Vec<_> =
+            self.0.networks_of(call.account).into_iter().map(|network| network.spec.name).collect();
         let chunk = |path: &str, bytes: &[u8]| Ok(ExportChunk { path: path.into(), bytes: bytes.to_vec() });
         let chunks = vec![
             chunk("networks.json", names.join(",").as_bytes()),
@@ -243,14 +255,21 @@ impl Bouncers for Fake {
         })
     }
 
-    async fn watch(&self, call: &Call, _: Option<WatchCursor>) -> CallResult<BoxStream<'static, BouncerChange>> {
+    async fn watch(
+        &self,
+        call: &Call,
+        _: Option<WatchCursor>,
+    ) -> CallResult<BoxStream<'static, BouncerChange>> {
         let (world, sub) = (Arc::clone(&self.0), call.account);
         let mut bell = world.changed.subscribe();
         bell.mark_changed();
         Ok(stream::unfold((world, bell), move |(world, mut bell)| async move {
             bell.changed().await.ok()?;
             let cursor = WatchCursor(*bell.borrow_and_update());
-            let what = BouncerChangeKind::Snapshot { networks: world.networks_of(sub), devices: world.devices_of(sub) };
+            let what = BouncerChangeKind::Snapshot {
+                networks: world.networks_of(sub),
+                devices: world.devices_of(sub),
+            };
             Some((BouncerChange { cursor, what }, (world, bell)))
         })
         .boxed())
@@ -273,10 +292,20 @@ impl Accounts for Fake {
 
     async fn credentials(&self, call: &Call) -> CallResult<Vec<Credential>> {
         let rows = self.0.rows.lock().unwrap();
-        Ok(rows.credentials.iter().filter(|(owner, _)| *owner == call.account).map(|(_, c)| c.clone()).collect())
+        Ok(rows
+            .credentials
+            .iter()
+            .filter(|(owner, _)| *owner == call.account)
+            .map(|(_, c)| c.clone())
+            .collect())
     }
 
-    async fn create_app_password(&self, call: &Call, name: String, scopes: Vec<Scope>) -> CallResult<NewCredential> {
+    async fn create_app_password(
+        &self,
+        call: &Call,
+        name: String,
+        scopes: Vec<Scope>,
+    ) -> CallResult<NewCredential> {
         let credential = Credential {
             id: Uuid::now_v7(),
             name,
@@ -290,7 +319,12 @@ impl Accounts for Fake {
         Ok(NewCredential { credential, secret: "kq7m-3xvd-91hf-tz0c-ap4w-e6ry".into() })
     }
 
-    async fn add_certificate(&self, call: &Call, name: String, fingerprint: String) -> CallResult<Credential> {
+    async fn add_certificate(
+        &self,
+        call: &Call,
+        name: String,
+        fingerprint: String,
+    ) -> CallResult<Credential> {
         let mut new = self.create_app_password(call, name, vec![Scope::Irc]).await?.credential;
         new.kind = CredentialKind::Certificate { fingerprint };
         let mut rows = self.0.rows.lock().unwrap();
@@ -308,8 +342,18 @@ impl Accounts for Fake {
 
     async fn security_events(&self, _: &Call, _: u32) -> CallResult<Vec<SecurityEvent>> {
         Ok(vec![
-            SecurityEvent { at: now_s() - 300, kind: "app_password_created".into(), text: "You made the app password laptop".into(), address: Some("192.0.2.7".into()) },
-            SecurityEvent { at: now_s() - 4_000, kind: "sign_in".into(), text: "You signed in with Firefox on Linux".into(), address: Some("192.0.2.7".into()) },
+            SecurityEvent {
+                at: now_s() - 300,
+                kind: "app_password_created".into(),
+                text: "You made the app password laptop".into(),
+                address: Some("192.0.2.7".into()),
+            },
+            SecurityEvent {
+                at: now_s() - 4_000,
+                kind: "sign_in".into(),
+                text: "You signed in with Firefox on Linux".into(),
+                address: Some("192.0.2.7".into()),
+            },
         ])
     }
 

@@ -28,12 +28,16 @@ impl Live {
                 self.1.push_str(std::str::from_utf8(&piece).unwrap());
             }
         };
-        timeout(Duration::from_secs(10), read).await.unwrap_or_else(|_| panic!("{what:?} never came: {}", self.1));
+        timeout(Duration::from_secs(10), read)
+            .await
+            .unwrap_or_else(|_| panic!("{what:?} never came: {}", self.1));
         self.1.clear();
     }
 
     async fn ends(&mut self) {
-        timeout(Duration::from_secs(10), async { while self.0.next().await.is_some() {} }).await.expect("the stream ends");
+        timeout(Duration::from_secs(10), async { while self.0.next().await.is_some() {} })
+            .await
+            .expect("the stream ends");
     }
 }
 

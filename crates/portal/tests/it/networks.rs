@@ -6,18 +6,28 @@ use http::StatusCode;
 
 use crate::site::site;
 
-const LIBERA: [(&str, &str); 6] =
-    [("name", "libera"), ("host", "irc.libera.chat"), ("port", "6697"), ("tls", "verified"), ("nick", "alice"), ("enabled", "on")];
+const LIBERA: [(&str, &str); 6] = [
+    ("name", "libera"),
+    ("host", "irc.libera.chat"),
+    ("port", "6697"),
+    ("tls", "verified"),
+    ("nick", "alice"),
+    ("enabled", "on"),
+];
 
 #[tokio::test]
 async fn a_picked_network_needs_only_a_nick() {
     let site = site().await;
     let alice = site.alice().await;
-    let answer = alice.post("/networks", &[("pick", "Libera.Chat"), ("nick", "alice"), ("next", "/start")]).await;
+    let answer =
+        alice.post("/networks", &[("pick", "Libera.Chat"), ("nick", "alice"), ("next", "/start")]).await;
     assert_eq!((answer.status, answer.location.as_str()), (StatusCode::SEE_OTHER, "/start"));
     let rows = site.world.rows.lock().unwrap();
     let spec = &rows.networks[0].1.spec;
-    assert_eq!((spec.name.as_str(), spec.host.as_str(), &spec.tls), ("Libera.Chat", "irc.libera.chat", &Tls::Verified));
+    assert_eq!(
+        (spec.name.as_str(), spec.host.as_str(), &spec.tls),
+        ("Libera.Chat", "irc.libera.chat", &Tls::Verified)
+    );
     assert!(spec.enabled);
 }
 
@@ -26,7 +36,8 @@ async fn a_full_plan_says_so_and_keeps_what_was_typed() {
     let site = site().await;
     let alice = site.alice().await;
     *site.world.limit.lock().unwrap() = Amount::AtMost(0);
-    let answer = alice.post("/networks", &[&LIBERA[..], &[("channels", "#rust\n#ops s3cret")]].concat()).await;
+    let answer =
+        alice.post("/networks", &[&LIBERA[..], &[("channels", "#rust\n#ops s3cret")]].concat()).await;
     assert_eq!(answer.status, StatusCode::FORBIDDEN);
     answer.shows("Your plan allows no networks.").shows("irc.libera.chat").shows("#ops s3cret");
     assert!(site.world.rows.lock().unwrap().networks.is_empty());
@@ -35,9 +46,17 @@ async fn a_full_plan_says_so_and_keeps_what_was_typed() {
 #[tokio::test]
 async fn a_mistake_is_told_beside_its_field_and_nothing_is_lost() {
     let site = site().await;
-    let answer = site.alice().await.post("/networks", &[("host", "irc libera"), ("nick", "al ice"), ("port", "x")]).await;
+    let answer = site
+        .alice()
+        .await
+        .post("/networks", &[("host", "irc libera"), ("nick", "al ice"), ("port", "x")])
+        .await;
     assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
-    answer.shows("A host name has no spaces").shows("A nick has no spaces").shows("value=\"irc libera\"").shows("aria-invalid");
+    answer
+        .shows("A host name has no spaces")
+        .shows("A nick has no spaces")
+        .shows("value=\"irc libera\"")
+        .shows("aria-invalid");
 }
 
 #[tokio::test]
@@ -70,7 +89,9 @@ async fn an_edit_of_something_older_is_refused_with_the_words_kept() {
     let alice = site.alice().await;
     let id = site.world.add(alice.sub, "libera", "irc.libera.chat", Phase::Connected, None, false);
     let path = format!("/networks/{id}");
-    let edit = |nick, version| [&LIBERA[..4], &[("nick", nick), ("version", version), ("sasl", "external")]].concat();
+    let edit = |nick, version| {
+        [&LIBERA[..4], &[("nick", nick), ("version", version), ("sasl", "external")]].concat()
+    };
     assert_eq!(alice.post(&path, &edit("al", "1")).await.status, StatusCode::SEE_OTHER);
     let late = alice.post(&path, &edit("ally", "1")).await;
     assert_eq!(late.status, StatusCode::CONFLICT);

@@ -17,12 +17,21 @@ pub fn lived_in(world: &World, alice: &Visitor<'_>) {
         "OFTC",
         "irc.oftc.net",
         Phase::Off,
-        Some("OFTC refused the password for alice nine minutes ago. Check it, or sign in without an account."),
+        Some(
+            "OFTC refused the password for alice nine minutes ago. Check it, or sign in without an account.",
+        ),
         true,
     );
     world.add(alice.sub, "localnet", "localhost", Phase::Connected, None, false);
     let until = now_s() + 30;
-    world.add(alice.sub, "hackint", "irc.hackint.org", Phase::Waiting { until }, Some("the server closed the link (ping timeout)"), false);
+    world.add(
+        alice.sub,
+        "hackint",
+        "irc.hackint.org",
+        Phase::Waiting { until },
+        Some("the server closed the link (ping timeout)"),
+        false,
+    );
     let mut rows = world.rows.lock().unwrap();
     let mut credential = |name: &str, client: &str| {
         let id = Uuid::now_v7();
@@ -45,7 +54,10 @@ pub fn lived_in(world: &World, alice: &Visitor<'_>) {
     for (credential, software, connections) in ids {
         let last_seen = if connections > 0 { now_s() } else { now_s() - 3 * 86_400 };
         let software = Some(software.to_owned());
-        rows.devices.push((alice.sub, Device { id: Uuid::now_v7(), credential, client: None, software, connections, last_seen }));
+        rows.devices.push((
+            alice.sub,
+            Device { id: Uuid::now_v7(), credential, client: None, software, connections, last_seen },
+        ));
     }
     for (ago, network, buffer, nick, text) in [
         (3_000, "Libera.Chat", "#docs", "quill", "thanks alice!"),
@@ -53,7 +65,16 @@ pub fn lived_in(world: &World, alice: &Visitor<'_>) {
         (40_000, "Libera.Chat", "#rust", "noor", "alice: can you include the arena case?"),
     ] {
         let at_ms = (now_s() - ago) * 1_000;
-        rows.mentions.push((alice.sub, Mention { network: network.into(), buffer: buffer.into(), nick: nick.into(), text: text.into(), at_ms }));
+        rows.mentions.push((
+            alice.sub,
+            Mention {
+                network: network.into(),
+                buffer: buffer.into(),
+                nick: nick.into(),
+                text: text.into(),
+                at_ms,
+            },
+        ));
     }
 }
 
@@ -63,7 +84,11 @@ async fn a_new_account_begins_with_three_steps_that_tick_when_they_happened() {
     let alice = site.alice().await;
     assert_eq!(alice.get("/").await.location, "/start");
     let start = alice.get("/start").await;
-    start.shows("Another network").hides("class=\"done\"").shows("localnet").shows("Nothing has arrived on port 6697 yet");
+    start
+        .shows("Another network")
+        .hides("class=\"done\"")
+        .shows("localnet")
+        .shows("Nothing has arrived on port 6697 yet");
     let id = site.world.add(alice.sub, "libera", "irc.libera.chat", Phase::Connecting, None, false);
     alice.get("/start").await.hides("class=\"done\"").shows("Connecting now");
     for (_, network) in &mut site.world.rows.lock().unwrap().networks {
@@ -75,7 +100,14 @@ async fn a_new_account_begins_with_three_steps_that_tick_when_they_happened() {
     alice.post("/passwords", &[("name", "laptop")]).await;
     assert_eq!(alice.get("/start").await.text().matches("class=\"done\"").count(), 2);
     let credential = site.world.rows.lock().unwrap().credentials[0].1.id;
-    let device = Device { id: Uuid::now_v7(), credential, client: None, software: None, connections: 1, last_seen: now_s() };
+    let device = Device {
+        id: Uuid::now_v7(),
+        credential,
+        client: None,
+        software: None,
+        connections: 1,
+        last_seen: now_s(),
+    };
     site.world.rows.lock().unwrap().devices.push((alice.sub, device));
     let done = alice.get("/start").await;
     assert_eq!(done.text().matches("class=\"done\"").count(), 3);
@@ -89,7 +121,9 @@ async fn the_overview_says_first_what_needs_its_reader() {
     lived_in(&site.world, &alice);
     let page = alice.get("/").await;
     page.shows("One thing needs you.").shows("hackint is on its way back.").shows("The other two are fine.");
-    page.shows("Fix it").shows("aria-label=\"Lag, last hour: 31 to 48 ms\"").shows("<b>alice</b>: can you include");
+    page.shows("Fix it")
+        .shows("aria-label=\"Lag, last hour: 31 to 48 ms\"")
+        .shows("<b>alice</b>: can you include");
     page.shows("4, no limit").hides("style=").hides("onclick");
 }
 
@@ -111,9 +145,21 @@ async fn every_page_is_small_and_brings_no_style_or_script_of_its_own() {
     let shared = site.stranger().read(service::assets::css()).await.body.len()
         + site.stranger().read(service::assets::js()).await.body.len();
     for (public, path) in [
-        (true, "/"), (true, "/what-is-irc"), (true, "/clients"), (true, "/clients/irssi"), (true, "/faq"), (true, "/privacy"),
-        (true, "/design"), (false, "/"), (false, "/start"), (false, "/networks"), (false, "/networks/new"),
-        (false, "/connect/irssi"), (false, "/passwords"), (false, "/account"), (false, "/account/delete"),
+        (true, "/"),
+        (true, "/what-is-irc"),
+        (true, "/clients"),
+        (true, "/clients/irssi"),
+        (true, "/faq"),
+        (true, "/privacy"),
+        (true, "/design"),
+        (false, "/"),
+        (false, "/start"),
+        (false, "/networks"),
+        (false, "/networks/new"),
+        (false, "/connect/irssi"),
+        (false, "/passwords"),
+        (false, "/account"),
+        (false, "/account/delete"),
     ] {
         let page = if public { site.stranger().read(path).await } else { alice.get(path).await };
         assert_eq!(page.status, StatusCode::OK, "{path}");
@@ -121,7 +167,11 @@ async fn every_page_is_small_and_brings_no_style_or_script_of_its_own() {
         let csp = page.headers.get("content-security-policy").unwrap().to_str().unwrap();
         assert!(!csp.contains("unsafe"), "{csp}");
         assert!(page.body.len() < 50_000, "{path}: {} bytes", page.body.len());
-        assert!(public && path == "/design" || page.body.len() + shared < 75_000, "{path}: {} + {shared}", page.body.len());
+        assert!(
+            public && path == "/design" || page.body.len() + shared < 75_000,
+            "{path}: {} + {shared}",
+            page.body.len()
+        );
     }
 }
 

@@ -22,7 +22,10 @@ async fn a_stranger_is_sent_to_the_login_from_every_page_of_the_portal() {
             assert_eq!(answer.status, StatusCode::SEE_OTHER, "{} {path}", route.method);
             assert!(answer.location.starts_with("/auth/login?"), "{} {path}", answer.location);
         } else {
-            assert!(answer.location.starts_with("/auth/login?") || answer.status == StatusCode::UNAUTHORIZED, "{path}");
+            assert!(
+                answer.location.starts_with("/auth/login?") || answer.status == StatusCode::UNAUTHORIZED,
+                "{path}"
+            );
         }
     }
 }

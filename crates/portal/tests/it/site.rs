@@ -45,7 +45,12 @@ impl Answer {
 
     #[track_caller]
     pub fn shows(&self, what: &str) -> &Self {
-        assert!(self.text().contains(what), "{what:?} is not on the page ({}):\n{}", self.status, self.text());
+        assert!(
+            self.text().contains(what),
+            "{what:?} is not on the page ({}):\n{}",
+            self.status,
+            self.text()
+        );
         self
     }
 
@@ -149,7 +154,12 @@ impl Visitor<'_> {
     async fn ask(&self, router: &Router, method: Method, path: &str, form: Option<String>) -> Answer {
         let response = router.clone().oneshot(self.request(method, path, form)).await.unwrap();
         let header = |name: &str| {
-            response.headers().get_all(name).iter().map(|v| v.to_str().unwrap().to_owned()).collect::<Vec<_>>()
+            response
+                .headers()
+                .get_all(name)
+                .iter()
+                .map(|v| v.to_str().unwrap().to_owned())
+                .collect::<Vec<_>>()
         };
         let (location, cookies) = (header("location").concat(), header("set-cookie"));
         let (status, headers) = (response.status(), response.headers().clone());
