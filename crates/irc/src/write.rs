@@ -116,6 +116,12 @@ impl<'s, S: Sink> Head<'s, S> {
 
     /// Writes source and command. Bytes that could break the line are left out of the source.
     pub fn command(self, source: Option<&[u8]>, command: impl Verb) -> Body<'s, S> {
+        let out = self.source(source);
+        put_verb(out, command);
+        Body { out, last: LastParam::default() }
+    }
+
+    fn source(self, source: Option<&[u8]>) -> &'s mut S {
         let Self { out, has_tags } = self;
         if has_tags {
             out.put(b" ");
@@ -130,8 +136,16 @@ impl<'s, S: Sink> Head<'s, S> {
                 out.put(b" ");
             }
         }
-        command.put_verb(out);
-        Body { out, last: LastParam::default() }
+        out
+    }
+}
+
+/// A command nothing is left of becomes `*`, which no parser takes, or a parameter would become the command.
+fn put_verb(out: &mut impl Sink, command: impl Verb) {
+    let from = out.filled();
+    command.put_verb(out);
+    if out.filled() == from {
+        out.put(b"*");
     }
 }
 
@@ -273,7 +287,7 @@ pub struct MessageBuf {
 /// Starts a line: `line("PRIVMSG").param("#chan").trailing("hello")`.
 pub fn line(command: impl Verb) -> MessageBuf {
     let mut body = Vec::with_capacity(96);
-    command.put_verb(&mut body);
+    put_verb(&mut body, command);
     MessageBuf { tags: Vec::new(), source: SmallVec::new(), body, last: LastParam::default() }
 }
 
@@ -364,7 +378,7 @@ impl MessageBuf {
     pub fn write_to(&self, out: &mut impl Sink) {
         let mut head = Head::new(out);
         head.raw_tags(Tags::from_raw(&self.tags));
-        let Body { out, .. } = head.command(Some(&self.source), "");
+        let out = head.source(Some(&self.source));
         out.put(&self.body);
         out.put(b"\r\n");
     }
@@ -448,6 +462,7 @@ mod tests {
         assert_eq!(line("X").param(":a").to_vec(), b"X ::a\r\n");
         assert_eq!(line("X").trailing("a").param("b").to_vec(), b"X a b\r\n");
         assert_eq!(line("X").source("\r\n").to_vec(), b"X\r\n");
+        assert_eq!(line("\n").param("QUIT").to_vec(), b"* QUIT\r\n");
     }
 
     #[test]
