@@ -134,3 +134,20 @@ impl Keys {
 fn broken(error: jwt::JwtError) -> Error {
     Error::Internal(error.to_string())
 }
+
+/// The issuer checks its own tokens with the keys it signs them with.
+#[async_trait::async_trait]
+impl auth::KeySource for crate::Gatekeeper {
+    async fn keys(
+        &self,
+    ) -> std::result::Result<auth::openidconnect::core::CoreJsonWebKeySet, auth::AuthError> {
+        serde_json::from_value(self.0.keys.jwks())
+            .map_err(|error| auth::AuthError::Untrusted(error.to_string()))
+    }
+
+    async fn newer_keys(
+        &self,
+    ) -> std::result::Result<auth::openidconnect::core::CoreJsonWebKeySet, auth::AuthError> {
+        auth::KeySource::keys(self).await
+    }
+}

@@ -88,6 +88,7 @@ fn all_the_same(text: &str) -> bool {
 #[derive(Clone)]
 pub struct Hasher {
     gate: Arc<Semaphore>,
+    patience: Duration,
     argon2: Argon2<'static>,
     /// A hash of nothing anybody knows, checked in place of an unknown user's, so that both take as long.
     decoy: Arc<str>,
@@ -105,7 +106,8 @@ impl Hasher {
         let params = Params::new(memory_kib.max(64), 2, 1, None).map_err(|_| PasswordError::Hash)?;
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
         let decoy = hash(&argon2, &service::secrets::random_token().map_err(|_| PasswordError::Hash)?)?;
-        Ok(Self { gate: Arc::new(Semaphore::new(at_once.max(1))), argon2, decoy: decoy.into() })
+        let gate = Arc::new(Semaphore::new(at_once.max(1)));
+        Ok(Self { gate, patience: PATIENCE, argon2, decoy: decoy.into() })
     }
 
     /// The hash of a new password, as a PHC string.
@@ -136,7 +138,7 @@ impl Hasher {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, PasswordError> {
-        let turn = tokio::time::timeout(PATIENCE, Arc::clone(&self.gate).acquire_owned());
+        let turn = tokio::time::timeout(self.patience, Arc::clone(&self.gate).acquire_owned());
         let Ok(Ok(permit)) = turn.await else { return Err(PasswordError::Busy) };
         let done = tokio::task::spawn_blocking(move || {
             let _permit = permit;
@@ -174,9 +176,9 @@ mod tests {
         assert!(!hasher.verify(&secret("correct horse"), None).await.unwrap());
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_hash_that_gets_no_turn_is_told_so() {
-        let hasher = Hasher::new(1, 64).unwrap();
+        let hasher = Hasher { patience: Duration::from_millis(1), ..Hasher::new(1, 64).unwrap() };
         let _held = Arc::clone(&hasher.gate).acquire_owned().await.unwrap();
         assert!(matches!(hasher.verify(&secret("x"), None).await, Err(PasswordError::Busy)));
     }
