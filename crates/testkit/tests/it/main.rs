@@ -1,6 +1,8 @@
 //! Each part starts, does its one thing, and stops.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+mod supply;
+
 use std::path::Path;
 use std::time::Duration;
 

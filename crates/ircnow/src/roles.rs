@@ -1,0 +1,142 @@
+//! `ircnow gatekeeper`, `ircnow bouncer`, `ircnow portal`: one role a process. The others are found over HTTP, with
+//! tokens of gatekeeper; nothing else differs from `ircnow up`.
+
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use auth::{ServiceTokens, TokenVerifier};
+use axum::Router;
+use contracts::http::{AccountDataClient, AccountsClient, Bearer, BouncersClient, Client};
+use contracts::{AccountData, Accounts, Bouncers};
+use portal::IrcDoor;
+use service::http::{HttpClient, Target};
+use service::sites::Origin;
+use service::tls::{LocalTls, ReloadingCert};
+use url::Url;
+
+use crate::admin::socket;
+use crate::cli::Common;
+use crate::local_tls;
+use crate::settings::RoleConfig;
+use crate::wiring::{self, Base};
+
+/// One role's process.
+struct Role {
+    base: Base,
+    config: RoleConfig,
+    http: HttpClient,
+    bearer: Arc<dyn Bearer>,
+}
+
+impl Role {
+    fn open(common: &Common, name: &str) -> Result<Self> {
+        let base = Base::open(common)?;
+        let config = RoleConfig::load(&base.source)?;
+        let http = HttpClient::trusting(&wiring::authorities(config.authorities.as_ref())?)?;
+        let tls = config.certificate.is_some();
+        let map = |site: &Origin, address: Option<std::net::SocketAddr>| {
+            if let Some(address) = address {
+                http.map_site(site, Target { address, tls });
+            }
+        };
+        map(&base.sites.auth, config.gatekeeper_site);
+        map(&base.sites.my, config.portal_site);
+        map(&base.sites.root, config.portal_site);
+        let tokens = ServiceTokens::new(http.clone(), base.sites.auth.as_str(), name, &base.secret_of(name))?;
+        Ok(Self { base, config, http, bearer: Arc::new(tokens) })
+    }
+
+    fn client(&self, of: &Url, audience: &'static str) -> Client {
+        Client::new(self.http.raw().clone(), of.clone(), audience, Arc::clone(&self.bearer))
+    }
+
+    fn accounts(&self) -> Arc<dyn Accounts> {
+        Arc::new(AccountsClient::new(self.client(&self.config.gatekeeper, "gatekeeper")))
+    }
+
+    fn bouncers(&self) -> Arc<dyn Bouncers> {
+        Arc::new(BouncersClient::new(self.client(&self.config.bouncer, "bouncer")))
+    }
+
+    fn data_of(&self, of: &Url, service: &'static str) -> Arc<dyn AccountData> {
+        Arc::new(AccountDataClient::new(service, self.client(of, service)))
+    }
+
+    fn verifier(&self) -> Result<TokenVerifier> {
+        Ok(TokenVerifier::remote(self.http.clone(), self.base.sites.auth.as_str())?)
+    }
+
+    /// The certificate of this role's pages and door: the configured one, or one of this machine's own authority.
+    fn certificate(&self) -> Result<Arc<ReloadingCert>> {
+        match (&self.config.certificate, &self.config.certificate_key) {
+            (Some(chain), Some(key)) => {
+                let certificate = ReloadingCert::open(chain, key)?;
+                certificate.watch(&self.base.shutdown);
+                Ok(certificate)
+            }
+            _ => Ok(self.local_tls()?.certificate),
+        }
+    }
+
+    fn local_tls(&self) -> Result<LocalTls> {
+        local_tls::open(self.base.data.path(), &self.base.sites, &self.base.shutdown)
+    }
+
+    async fn serve(self, pages: Option<Router>, internal: Router) -> Result<()> {
+        let admin = wiring::bind(self.config.admin_listen).await?;
+        self.base.serve("admin", admin, wiring::admin_router(&self.base, internal), None);
+        if let Some(pages) = pages {
+            let tls = match self.config.certificate {
+                Some(_) => Some(service::tls::server_config(self.certificate()?, &[b"http/1.1"], None)?),
+                None => None,
+            };
+            let listener = wiring::bind(self.config.listen).await?;
+            tracing::info!(address = %listener.local_addr()?, "serving pages");
+            self.base.serve("pages", listener, pages, tls);
+        }
+        self.base.until_the_end().await
+    }
+}
+
+/// Accounts, login, tokens.
+pub async fn gatekeeper(common: Common) -> Result<()> {
+    let role = Role::open(&common, "gatekeeper")?;
+    let gatekeeper = wiring::gatekeeper(&role.base, &role.http, None).await?;
+    gatekeeper.register_data(vec![
+        role.data_of(&role.config.bouncer, "bouncer"),
+        role.data_of(&role.config.portal, "portal"),
+    ]);
+    socket::listen(&role.base, gatekeeper.admin())?;
+    let verifier = TokenVerifier::with_keys(gatekeeper.issuer(), Arc::new(gatekeeper.clone()));
+    let internal = wiring::guarded(&verifier, "gatekeeper", &["portal", "bouncer"], gatekeeper.internal());
+    role.serve(Some(gatekeeper.site()), internal).await
+}
+
+/// Upstream connections, devices, history.
+pub async fn bouncer(common: Common) -> Result<()> {
+    let role = Role::open(&common, "bouncer")?;
+    let bouncer = wiring::bouncer(&role.base, role.accounts(), role.certificate()?, None).await?;
+    tracing::info!(plain = %bouncer.addresses().plain, tls = %bouncer.addresses().tls, "the door is open");
+    let internal =
+        wiring::guarded(&role.verifier()?, "bouncer", &["portal", "gatekeeper"], bouncer.internal());
+    role.serve(None, internal).await
+}
+
+/// irc.now and my.irc.now.
+pub async fn portal(common: Common) -> Result<()> {
+    let role = Role::open(&common, "portal")?;
+    let data = vec![
+        role.data_of(&role.config.gatekeeper, "gatekeeper"),
+        role.data_of(&role.config.bouncer, "bouncer"),
+    ];
+    let door = match role.config.certificate {
+        Some(_) => IrcDoor { certificate: Some(role.certificate()?), ..IrcDoor::default() },
+        None => wiring::door(&role.local_tls().context("making the certificate of this machine")?),
+    };
+    let portal = wiring::portal(&role.base, &role.http, role.accounts(), role.bouncers(), data, door).await?;
+    let internal = wiring::guarded(&role.verifier()?, "portal", &["gatekeeper"], portal.internal());
+    let hosts = service::hosts::Hosts::new()
+        .site(&role.base.sites.root, portal.site())
+        .site(&role.base.sites.my, portal.my());
+    role.serve(Some(hosts.into_router()), internal).await
+}

@@ -1,0 +1,128 @@
+//! `ircnow up`: everything in one process, on embedded defaults.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use contracts::{Tls, WellKnownNetwork};
+use service::hosts::Hosts;
+use service::http::{HttpClient, Target};
+use service::sites::{IrcAddress, Sites, SitesConfig};
+
+use crate::admin::socket;
+use crate::cli::{Common, say};
+use crate::localnet::{self, LocalNetwork};
+use crate::settings::UpConfig;
+use crate::wiring::{self, Base};
+use crate::{banner, local_tls};
+
+/// Runs it until it is told to stop.
+pub async fn run(common: Common, https: bool) -> Result<()> {
+    let mut base = Base::open(&common)?;
+    let config = UpConfig::load(&base.source)?;
+    let pages = wiring::bind(config.listen).await?;
+    let admin = wiring::bind(config.admin_listen).await?;
+    base.sites = sites(&base, pages.local_addr()?, https)?;
+    let tls = local_tls::open(base.data.path(), &base.sites, &base.shutdown)?;
+    let local = local_network(&base, &config).await;
+
+    // Every site is one listener of ours, past DNS and past the outbound guard.
+    let http = HttpClient::trusting(std::slice::from_ref(&tls.authority_pem))?;
+    let target = Target { address: pages.local_addr()?, tls: https };
+    for (_, site) in base.sites.all() {
+        http.map_site(site, target);
+    }
+
+    let gatekeeper = wiring::gatekeeper(&base, &http, Some("own")).await?;
+    let bouncer = wiring::bouncer(
+        &base,
+        gatekeeper.accounts(),
+        Arc::clone(&tls.certificate),
+        local.as_ref().map(offered),
+    )
+    .await?;
+    let addresses = bouncer.addresses();
+    base.sites.irc = Arc::new(IrcAddress {
+        host: base.sites.irc.host.clone(),
+        port: addresses.plain.port(),
+        tls_port: addresses.tls.port(),
+    });
+    let data = vec![gatekeeper.data(), bouncer.account_data()];
+    let portal =
+        wiring::portal(&base, &http, gatekeeper.accounts(), bouncer.calls(), data, wiring::door(&tls))
+            .await?;
+    gatekeeper.register_data(vec![bouncer.account_data(), portal.data()]);
+    socket::listen(&base, gatekeeper.admin())?;
+
+    let hosts = Hosts::new()
+        .site(&base.sites.root, portal.site())
+        .site(&base.sites.my, portal.my())
+        .site(&base.sites.auth, gatekeeper.site());
+    let page_tls = if https {
+        Some(service::tls::server_config(Arc::clone(&tls.certificate), &[b"http/1.1"], None)?)
+    } else {
+        None
+    };
+    let admin_address = admin.local_addr()?;
+    base.serve("pages", pages, hosts.into_router(), page_tls);
+    base.serve("admin", admin, wiring::admin_router(&base, axum::Router::new()), None);
+
+    say(&banner::text(&banner::Facts {
+        sites: &base.sites,
+        irc: Some(bouncer.addresses().plain),
+        irc_tls: Some(bouncer.addresses().tls),
+        fingerprint: &tls.certificate.fingerprint(),
+        local_network: local.as_ref().map(|network| (network.software, network.address)),
+        admin: admin_address,
+        data: base.data.path().display().to_string(),
+    }));
+    base.until_the_end().await?;
+    if let Some(local) = local {
+        tokio::task::spawn_blocking(move || local.stop()).await?;
+    }
+    Ok(())
+}
+
+/// The sites' addresses: as configured, else under `localhost` with the port that was really bound.
+fn sites(base: &Base, bound: SocketAddr, https: bool) -> Result<Sites> {
+    let mut config = SitesConfig::load(&base.source)?;
+    if config.base.as_str() == "http://localhost:8080/" {
+        let scheme = if https { "https" } else { "http" };
+        config.base = format!("{scheme}://localhost:{}", bound.port()).parse()?;
+    }
+    Ok(Sites::new(&config)?)
+}
+
+/// The local network, if it is wanted and there is a server to run it. Without one the platform works all the same.
+async fn local_network(base: &Base, config: &UpConfig) -> Option<LocalNetwork> {
+    if !config.local_network {
+        return None;
+    }
+    let (folder, port) = (base.data.file("localnet"), config.local_network_port);
+    let started = tokio::task::spawn_blocking(move || localnet::start(&folder, port)).await;
+    match started.context("starting the local network").and_then(|started| started) {
+        Ok(network) => network,
+        Err(error) => {
+            tracing::warn!(%error, "there is no local network");
+            None
+        }
+    }
+}
+
+fn offered(network: &LocalNetwork) -> WellKnownNetwork {
+    let SocketAddr::V4(address) = network.address else {
+        return offered_at("localhost", network.address.port());
+    };
+    offered_at(&address.ip().to_string(), address.port())
+}
+
+fn offered_at(host: &str, port: u16) -> WellKnownNetwork {
+    WellKnownNetwork {
+        name: "localnet".to_owned(),
+        about: "The network of this installation, for a first message.".to_owned(),
+        host: host.to_owned(),
+        port,
+        tls: Tls::Off,
+        local: true,
+    }
+}

@@ -1,0 +1,272 @@
+//! How the services are built, whatever process they are in: what every process has ([`Base`]), and one function a
+//! service. What differs between one process and several is only which adapters are handed in.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use auth::{Settings, TokenVerifier};
+use axum::Router;
+use contracts::{AccountData, Accounts, Bouncers, WellKnownNetwork};
+use entitlements::Table;
+use gatekeeper::{Client, Gatekeeper};
+use portal::{IrcDoor, Portal};
+use secrecy::SecretString;
+use service::config::Source;
+use service::dialer::{DialConfig, Guarded, HostPort};
+use service::health::Readiness;
+use service::http::HttpClient;
+use service::metrics::Metrics;
+use service::paths::DataDir;
+use service::secrets::{Keyring, service_secret};
+use service::shutdown::Shutdown;
+use service::sites::{Sites, SitesConfig};
+use service::telemetry::LogConfig;
+use service::tls::{LocalTls, ReloadingCert};
+use tokio::net::TcpListener;
+
+use crate::cli::Common;
+use crate::settings::CommonConfig;
+
+/// How long the end may take before what still runs is stopped.
+const GRACE: Duration = Duration::from_secs(20);
+
+/// What every process has, before any service.
+pub struct Base {
+    pub source: Source,
+    pub common: CommonConfig,
+    pub data: DataDir,
+    pub keyring: Keyring,
+    pub sites: Sites,
+    pub plans: Arc<Table>,
+    pub metrics: Metrics,
+    pub readiness: Readiness,
+    pub shutdown: Shutdown,
+}
+
+impl Base {
+    /// Reads the configuration, starts logging, opens the data folder and its keys.
+    pub fn open(common: &Common) -> Result<Self> {
+        let source = common.source()?;
+        service::telemetry::init(&LogConfig::load(&source)?);
+        let data = DataDir::open(common.data_dir()?)?;
+        let shutdown = Shutdown::new();
+        shutdown.on_signals()?;
+        let common = CommonConfig::load(&source)?;
+        Ok(Self {
+            keyring: Keyring::open(&source, data.path())?,
+            sites: Sites::new(&SitesConfig::load(&source)?)?,
+            plans: Arc::new(plans(&common)?),
+            metrics: Metrics::new(),
+            readiness: Readiness::new(),
+            source,
+            common,
+            data,
+            shutdown,
+        })
+    }
+
+    /// What the service `name` proves itself with at gatekeeper.
+    pub fn secret_of(&self, name: &str) -> SecretString {
+        service_secret(&self.keyring, self.common.service_secret.as_ref(), name)
+    }
+
+    /// Serves pages or the admin listener until the end.
+    pub fn serve(
+        &self,
+        name: &'static str,
+        listener: TcpListener,
+        router: Router,
+        tls: Option<Arc<service::tls::rustls::ServerConfig>>,
+    ) {
+        let shutdown = self.shutdown.clone();
+        self.shutdown.spawn(name, async move {
+            if let Err(error) = service::serve::serve(listener, router, tls, shutdown).await {
+                tracing::error!(%error, listener = name, "a listener ended");
+            }
+        });
+    }
+
+    /// Waits for the end, and for everything that runs to finish what it holds.
+    pub async fn until_the_end(self) -> Result<()> {
+        self.shutdown.cancelled().await;
+        if let Err(late) = self.shutdown.finished(GRACE).await {
+            tracing::warn!(?late, "stopped what did not end in time");
+        }
+        Ok(())
+    }
+}
+
+/// The compiled-in plans, with the operator's file over them.
+pub fn plans(common: &CommonConfig) -> Result<Table> {
+    let Some(path) = &common.plans else { return Ok(Table::compiled_in()?) };
+    let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+    Ok(Table::with_file(&text)?)
+}
+
+/// Binds a listener, or says whose fault it is.
+pub async fn bind(address: std::net::SocketAddr) -> Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| {
+        format!("nothing can listen on {address}: is another irc.now running? Set another address, or port 0")
+    })
+}
+
+/// Gatekeeper. `new_account_plan` is the plan new accounts get where the configuration does not say.
+pub async fn gatekeeper(
+    base: &Base,
+    http: &HttpClient,
+    new_account_plan: Option<&str>,
+) -> Result<Gatekeeper> {
+    let mut config = gatekeeper::Config::load(&base.source)?;
+    let said = base.source.variable("IRCNOW_GATEKEEPER_NEW_ACCOUNT_PLAN")?.is_some();
+    if let Some(plan) = new_account_plan.filter(|_| !said && config.new_account_plan == "free") {
+        plan.clone_into(&mut config.new_account_plan);
+    }
+    let folder = base.data.service("gatekeeper")?;
+    let deps = gatekeeper::Deps {
+        data: folder.path().to_owned(),
+        keyring: base.keyring.clone(),
+        sites: base.sites.clone(),
+        http: http.clone(),
+        plans: Arc::clone(&base.plans),
+        clients: clients(base)?,
+        metrics: base.metrics.clone(),
+        shutdown: base.shutdown.clone(),
+    };
+    let gatekeeper = Gatekeeper::open(config, deps).await.context("opening gatekeeper")?;
+    hold(&base.shutdown, folder);
+    Ok(gatekeeper)
+}
+
+/// Who may ask gatekeeper for anything.
+fn clients(base: &Base) -> Result<Vec<Client>> {
+    let login = portal_login(base);
+    let portal = Client::site(
+        "portal",
+        base.secret_of("portal"),
+        login.redirect_uri().parse()?,
+        login.after_logout.parse()?,
+        login.backchannel_logout_uri().parse()?,
+    );
+    Ok(vec![
+        portal.calling(["gatekeeper", "bouncer"]),
+        Client::new("bouncer", Some(base.secret_of("bouncer"))).calling(["gatekeeper"]).introspecting(),
+        Client::new("gatekeeper", Some(base.secret_of("gatekeeper"))).calling(["bouncer", "portal"]),
+    ])
+}
+
+/// What the portal tells the issuer about itself, in both their processes.
+fn portal_login(base: &Base) -> Settings {
+    Settings::new(&base.sites.my, &base.sites.auth, "portal", base.secret_of("portal"))
+}
+
+/// The bouncer, its door listening.
+pub async fn bouncer(
+    base: &Base,
+    accounts: Arc<dyn Accounts>,
+    certificate: Arc<ReloadingCert>,
+    local: Option<WellKnownNetwork>,
+) -> Result<bouncer::Bouncer> {
+    let dialer = Guarded::new(&DialConfig::load(&base.source)?);
+    if let Some(local) = &local {
+        dialer.allow(HostPort::new(&local.host, local.port));
+    }
+    let deps = bouncer::Deps {
+        accounts,
+        keys: Arc::new(base.keyring.clone()),
+        folder: base.data.service("bouncer")?,
+        dialer,
+        certificate,
+        roots: Arc::new(roots()),
+        local,
+        origins: irc_server::Origins::only([
+            base.sites.root.to_string(),
+            base.sites.my.to_string(),
+            base.sites.chat.to_string(),
+        ]),
+        metrics: base.metrics.clone(),
+        readiness: base.readiness.clone(),
+        shutdown: base.shutdown.clone(),
+    };
+    bouncer::Bouncer::open(bouncer::Config::load(&base.source)?, deps).await.context("opening the bouncer")
+}
+
+/// The authorities of this system.
+fn roots() -> service::tls::rustls::RootCertStore {
+    let mut roots = service::tls::rustls::RootCertStore::empty();
+    let found = rustls_native_certs::load_native_certs();
+    roots.add_parsable_certificates(found.certs);
+    if roots.is_empty() {
+        tracing::warn!(
+            "this system has no certificate authorities: networks with TLS will not be trusted. Install ca-certificates."
+        );
+    }
+    roots
+}
+
+/// The portal.
+pub async fn portal(
+    base: &Base,
+    http: &HttpClient,
+    accounts: Arc<dyn Accounts>,
+    bouncers: Arc<dyn Bouncers>,
+    data: Vec<Arc<dyn AccountData>>,
+    door: IrcDoor,
+) -> Result<Portal> {
+    let folder = base.data.service("portal")?;
+    let deps = portal::Deps {
+        bouncers,
+        accounts,
+        data,
+        plans: Arc::clone(&base.plans),
+        sites: base.sites.clone(),
+        keyring: base.keyring.clone(),
+        irc: door,
+        folder,
+        http: http.clone(),
+        login: portal_login(base),
+        metrics: base.metrics.clone(),
+        shutdown: base.shutdown.clone(),
+    };
+    Portal::open(portal::Config::load(&base.source)?, deps).await.context("opening the portal")
+}
+
+/// The door of this installation as connection pages describe it.
+pub fn door(tls: &LocalTls) -> IrcDoor {
+    IrcDoor {
+        certificate: Some(Arc::clone(&tls.certificate)),
+        authority_pem: Some(tls.authority_pem.clone()),
+        websocket: None,
+    }
+}
+
+/// The admin listener's router: figures, health, and the calls of `callers`.
+pub fn admin_router(base: &Base, internal: Router) -> Router {
+    service::admin::router(base.metrics.clone(), base.readiness.clone(), internal)
+}
+
+/// Lets only `callers` call `internal`, with tokens of the issuer meant for `audience`.
+pub fn guarded(
+    verifier: &TokenVerifier,
+    audience: &'static str,
+    callers: &'static [&'static str],
+    internal: Router,
+) -> Router {
+    verifier.guard(audience, callers, internal)
+}
+
+/// Keeps a folder's lock until the end.
+fn hold(shutdown: &Shutdown, folder: service::paths::ServiceDir) {
+    let ended = shutdown.clone();
+    shutdown.spawn("folder", async move {
+        ended.cancelled().await;
+        drop(folder);
+    });
+}
+
+/// A file of PEM certificates, for sites whose authority the system does not know.
+pub fn authorities(path: Option<&PathBuf>) -> Result<Vec<String>> {
+    let Some(path) = path else { return Ok(Vec::new()) };
+    Ok(vec![std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?])
+}

@@ -1,0 +1,177 @@
+//! A running installation of the binary, in one process or in several.
+
+use std::collections::BTreeMap;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use tempfile::TempDir;
+use testkit::{Process, net};
+
+/// How long a process may take until it answers, on a busy machine.
+const START: Duration = Duration::from_secs(60);
+
+/// Which way the services run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layout {
+    /// `ircnow up`.
+    OneProcess,
+    /// `ircnow gatekeeper`, `ircnow bouncer`, `ircnow portal`.
+    ThreeProcesses,
+}
+
+/// A running installation.
+pub struct Installation {
+    processes: Vec<Process>,
+    layout: Layout,
+    pub data: TempDir,
+    environment: BTreeMap<String, String>,
+    /// Where the pages are.
+    pub http: u16,
+    /// The door in the clear.
+    pub irc: u16,
+    /// The door with TLS.
+    pub irc_tls: u16,
+    /// The local network, where it runs.
+    pub local_network: u16,
+    gatekeeper_http: u16,
+    https: bool,
+}
+
+impl Installation {
+    /// One process on SQLite, as the README starts it.
+    pub fn up() -> Result<Self> {
+        Self::start(Layout::OneProcess, &[])
+    }
+
+    /// Starts an installation with further variables.
+    pub fn start(layout: Layout, environment: &[(&str, &str)]) -> Result<Self> {
+        let mut this = Self::prepared(layout, environment)?;
+        this.launch()?;
+        Ok(this)
+    }
+
+    fn prepared(layout: Layout, extra: &[(&str, &str)]) -> Result<Self> {
+        let port = || net::free_port();
+        let (http, irc, irc_tls, local_network, gatekeeper_http) =
+            (port()?, port()?, port()?, port()?, port()?);
+        let https = extra.iter().any(|(key, _)| *key == "TEST_HTTPS");
+        let mut environment = BTreeMap::new();
+        let mut set = |key: &str, value: String| environment.insert(key.to_owned(), value);
+        let scheme = if https { "https" } else { "http" };
+        set("IRCNOW_SITES_BASE", format!("{scheme}://localhost:{http}"));
+        set("IRCNOW_SITES_IRC_PORT", irc.to_string());
+        set("IRCNOW_SITES_IRC_TLS_PORT", irc_tls.to_string());
+        set("IRCNOW_BOUNCER_LISTEN", format!("127.0.0.1:{irc}"));
+        set("IRCNOW_BOUNCER_LISTEN_TLS", format!("127.0.0.1:{irc_tls}"));
+        match layout {
+            Layout::OneProcess => {
+                set("IRCNOW_UP_LISTEN", format!("127.0.0.1:{http}"));
+                set("IRCNOW_UP_ADMIN_LISTEN", format!("127.0.0.1:{}", port()?));
+                set("IRCNOW_UP_LOCAL_NETWORK_PORT", local_network.to_string());
+            }
+            Layout::ThreeProcesses => {
+                set("IRCNOW_SITES_AUTH", format!("http://auth.localhost:{gatekeeper_http}"));
+                set("IRCNOW_ROLE_GATEKEEPER_SITE", format!("127.0.0.1:{gatekeeper_http}"));
+                set("IRCNOW_ROLE_PORTAL_SITE", format!("127.0.0.1:{http}"));
+                for role in ["GATEKEEPER", "BOUNCER", "PORTAL"] {
+                    set(&format!("IRCNOW_ROLE_{role}"), format!("http://127.0.0.1:{}", port()?));
+                }
+            }
+        }
+        for (key, value) in extra.iter().filter(|(key, _)| !key.starts_with("TEST_")) {
+            set(key, (*value).to_owned());
+        }
+        let data = tempfile::tempdir()?;
+        Ok(Self {
+            processes: Vec::new(),
+            layout,
+            data,
+            environment,
+            http,
+            irc,
+            irc_tls,
+            local_network,
+            gatekeeper_http,
+            https,
+        })
+    }
+
+    /// Starts the processes (again, on the same data and the same ports).
+    pub fn launch(&mut self) -> Result<()> {
+        self.processes = match self.layout {
+            Layout::OneProcess => {
+                let mut up = self.command(&["up"]);
+                if self.https {
+                    up.arg("--https");
+                }
+                vec![Process::spawn(&mut up, &self.data.path().join("up.log"))?]
+            }
+            Layout::ThreeProcesses => {
+                let role = |name: &str, listen: u16| {
+                    let admin = self.environment[&format!("IRCNOW_ROLE_{}", name.to_uppercase())]
+                        .replace("http://", "");
+                    let mut command = self.command(&[name]);
+                    command
+                        .env("IRCNOW_ROLE_LISTEN", format!("127.0.0.1:{listen}"))
+                        .env("IRCNOW_ROLE_ADMIN_LISTEN", admin);
+                    Process::spawn(&mut command, &self.data.path().join(format!("{name}.log")))
+                };
+                vec![
+                    role("gatekeeper", self.gatekeeper_http)?,
+                    role("bouncer", 0)?,
+                    role("portal", self.http)?,
+                ]
+            }
+        };
+        net::wait_for_port(self.http, START).with_context(|| self.output())?;
+        net::wait_for_port(self.irc_tls, START).with_context(|| self.output())?;
+        Ok(())
+    }
+
+    /// The binary with this installation's environment.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ircnow"));
+        command.args(args).env("IRCNOW_DATA_DIR", self.data.path().join("data")).envs(&self.environment);
+        command
+    }
+
+    /// Runs an administrator's command and gives what it printed.
+    pub fn admin(&self, args: &[&str]) -> Result<String> {
+        let output = self.command(&[&["admin"], args].concat()).output()?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        anyhow::ensure!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+        Ok(text)
+    }
+
+    /// `kill -9` of every process.
+    pub fn kill(&mut self) -> Result<()> {
+        self.processes.iter_mut().try_for_each(Process::kill)
+    }
+
+    /// Asks every process to stop and waits for it.
+    pub fn stop(&mut self) -> Result<()> {
+        for process in &mut self.processes {
+            let status = process.stop(START)?;
+            anyhow::ensure!(status.success(), "{status}: {}", process.output());
+        }
+        Ok(())
+    }
+
+    /// A page's address: `site` is `""`, `my` or `auth`.
+    pub fn url(&self, site: &str, path: &str) -> String {
+        let scheme = if self.https { "https" } else { "http" };
+        let port = if site == "auth" && self.layout == Layout::ThreeProcesses {
+            self.gatekeeper_http
+        } else {
+            self.http
+        };
+        let dot = if site.is_empty() { "" } else { "." };
+        format!("{scheme}://{site}{dot}localhost:{port}{path}")
+    }
+
+    /// What the processes printed.
+    pub fn output(&self) -> String {
+        self.processes.iter().map(Process::output).collect::<Vec<_>>().join("\n")
+    }
+}
