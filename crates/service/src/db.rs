@@ -15,6 +15,7 @@
 
 mod migrate;
 mod open;
+mod snapshot;
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use sqlx::{Any, AnyPool, Transaction};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 pub use migrate::Migration;
+pub use snapshot::snapshot;
 pub use sqlx;
 
 /// How long a writer waits for the others before it gives up.
