@@ -3,8 +3,24 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use history::{AccountId, Buffer, History, Kind, NewEntry, Options, Stored, StreamId, StreamWriter};
+use history::{
+    AccountId, Buffer, History, Kind, Kinds, NewEntry, Options, Range, Search, Stored, StreamId, StreamWriter,
+};
 use uuid::Uuid;
+
+/// Runs each promise on a fresh store of each engine.
+macro_rules! on_every_engine {
+    ($($name:ident),* $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test] async fn $name() { super::$name(crate::engines::Fixture::sqlite().await).await; })*
+        }
+        mod postgres {
+            $(#[tokio::test] async fn $name() {
+                if let Some(fixture) = crate::engines::Fixture::postgres().await { super::$name(fixture).await; }
+            })*
+        }
+    };
+}
 
 /// When every test begins.
 pub const START: i64 = 1_700_000_000_000;
@@ -76,4 +92,24 @@ pub fn said_in(buffer: &str, body: &str) -> NewEntry {
         buffer.to_owned().into(),
         body.to_owned().into(),
     )
+}
+
+pub async fn bodies(f: &Fixture, buffer: &str, range: Range, limit: usize) -> Vec<String> {
+    f.history
+        .page(f.account, f.stream, &Buffer::from(buffer), range, Kinds::ALL, limit)
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|entry| String::from_utf8_lossy(&entry.body).into_owned())
+        .collect()
+}
+
+pub async fn found(f: &Fixture, text: &str) -> Vec<String> {
+    let search = Search { text: Some(text.to_owned()), limit: 100, ..Search::default() };
+    hits(f, search).await
+}
+
+pub async fn hits(f: &Fixture, search: Search) -> Vec<String> {
+    let hits = f.history.search(f.account, search).await.unwrap();
+    hits.into_iter().map(|hit| String::from_utf8_lossy(&hit.entry.body).into_owned()).collect()
 }
