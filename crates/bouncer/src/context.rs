@@ -1,0 +1,80 @@
+//! What every part of the bouncer shares.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bouncer_core::{ConnId, Cursor};
+use contracts::{Accounts, NetworkId, WellKnownNetwork};
+use history::History;
+use irc_client::{Dial, HostLimiter};
+use service::dialer::Guarded;
+use uuid::Uuid;
+
+use crate::metrics::BouncerMetrics;
+use crate::store::{Store, StoreResult};
+
+/// What every part of the bouncer shares.
+pub struct Context {
+    /// Our rows.
+    pub store: Store,
+    /// The log.
+    pub history: History,
+    /// Gatekeeper.
+    pub accounts: Arc<dyn Accounts>,
+    /// Which pairs the operator vouches for.
+    pub guard: Guarded,
+    /// The way out.
+    pub dialer: Arc<dyn Dial>,
+    /// Manners towards hosts, over all users.
+    pub limiter: Arc<HostLimiter>,
+    /// The authorities upstreams are checked against.
+    pub roots: Arc<rustls::RootCertStore>,
+    /// The figures.
+    pub metrics: BouncerMetrics,
+    /// The networks on offer.
+    pub well_known: Vec<WellKnownNetwork>,
+    /// The name the bouncer calls itself.
+    pub server_name: String,
+    /// The most lines of one page of history.
+    pub page_limit: u32,
+    /// How far devices have seen, until it is written.
+    pub seen: SeenCursors,
+    /// The number of the next connection.
+    pub next_conn: AtomicU64,
+}
+
+impl Context {
+    /// A number no connection of this process had before.
+    pub fn conn_id(&self) -> ConnId {
+        ConnId(self.next_conn.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// How far devices have seen networks: gathered here and written together, about once a second.
+#[derive(Default)]
+pub struct SeenCursors(Mutex<HashMap<(Uuid, NetworkId), Cursor>>);
+
+impl SeenCursors {
+    /// Notes one.
+    pub fn note(&self, device: Uuid, network: NetworkId, cursor: Cursor) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert((device, network), cursor);
+    }
+
+    /// Writes what was noted. What could not be written is kept for the next time, unless it was noted anew.
+    pub async fn write(&self, store: &Store) -> StoreResult<()> {
+        let noted = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        if noted.is_empty() {
+            return Ok(());
+        }
+        let rows = noted.iter().map(|(&(device, network), &cursor)| (device, network, cursor));
+        let written = store.keep_cursors(rows.collect::<Vec<_>>()).await;
+        if written.is_err() {
+            let mut later = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            for (key, cursor) in noted {
+                later.entry(key).or_insert(cursor);
+            }
+        }
+        written
+    }
+}

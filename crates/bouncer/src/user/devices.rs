@@ -1,0 +1,184 @@
+//! The connections of the account's devices.
+
+use std::collections::VecDeque;
+
+use bouncer_core::{CapSet, ConnId, Input};
+use bytes::Bytes;
+use contracts::{Device, Status};
+use irc_server::{Closed, Outbox, Pushed};
+use uuid::Uuid;
+
+use super::Attaching;
+use super::actor::{Actor, SUSPENDED};
+use crate::store::DeviceRow;
+
+/// A connection of a device.
+pub(super) struct Conn {
+    pub outbox: Outbox,
+    pub device: Uuid,
+    pub credential: Uuid,
+    /// What the outbox did not take because the connection lags: it goes first when there is room again. Bounded,
+    /// because the core is told to stop right after the effects at hand.
+    overflow: VecDeque<Bytes>,
+    /// The core was told that the connection lags, and is refilling it.
+    behind: bool,
+    /// The client said QUIT.
+    quit: bool,
+}
+
+/// A device as the portal sees it.
+pub(super) fn shown(row: &DeviceRow, connections: u32) -> Device {
+    Device {
+        id: row.id,
+        credential: row.credential,
+        client: row.client.clone(),
+        software: row.software.clone(),
+        connections,
+        last_seen: row.last_seen_us / 1_000_000,
+    }
+}
+
+impl Actor {
+    pub(super) fn attach(&mut self, attaching: Attaching) {
+        let Attaching { conn, mut attach, device, outbox } = attaching;
+        if self.account.status != Status::Active {
+            outbox.close(SUSPENDED);
+            return;
+        }
+        if self.stopping() {
+            outbox.close("The bouncer is being restarted. Your client can connect again in a moment.");
+            return;
+        }
+        if let Some(newer) = self.seen.get(&device.id) {
+            attach.cursors.retain(|(network, _)| !newer.contains_key(network));
+            attach.cursors.extend(newer.iter().map(|(network, cursor)| (*network, *cursor)));
+        }
+        self.context.metrics.devices.inc();
+        let of_device = |conns: &std::collections::HashMap<ConnId, Conn>| {
+            u32::try_from(conns.values().filter(|conn| conn.device == device.id).count()).unwrap_or(u32::MAX)
+        };
+        self.conns.insert(
+            conn,
+            Conn {
+                outbox,
+                device: device.id,
+                credential: device.credential,
+                overflow: VecDeque::new(),
+                behind: false,
+                quit: false,
+            },
+        );
+        self.resident.board.set_device(shown(&device, of_device(&self.conns)));
+        self.input(Input::Attach { conn, attach });
+    }
+
+    pub(super) fn device_lines(&mut self, conn: ConnId, lines: &[Bytes]) {
+        for line in lines {
+            let Some(known) = self.conns.get_mut(&conn) else { return };
+            known.quit |= is_quit(line);
+            self.input(Input::DeviceLine { conn, line });
+        }
+    }
+
+    /// Queues lines for a connection. What a lagging one does not take waits here for its turn.
+    pub(super) fn push(&mut self, id: ConnId, bytes: Bytes) {
+        let Some(conn) = self.conns.get_mut(&id) else { return };
+        if !conn.overflow.is_empty() {
+            conn.overflow.push_back(bytes);
+            return;
+        }
+        match conn.outbox.push(bytes.clone()) {
+            Pushed::Taken => self.dirty.push(id),
+            Pushed::Lagging => conn.overflow.push_back(bytes),
+            Pushed::Closed => return,
+        }
+        if conn.outbox.lagging() && !conn.behind {
+            conn.behind = true;
+            self.lagging.push_back(id);
+        }
+    }
+
+    /// A lagging connection has room: first what it was owed, then the core may refill it.
+    pub(super) fn device_drained(&mut self, id: ConnId) {
+        let Some(conn) = self.conns.get_mut(&id) else { return };
+        self.dirty.push(id);
+        while let Some(bytes) = conn.overflow.pop_front() {
+            if conn.outbox.push(bytes.clone()) == Pushed::Lagging {
+                conn.overflow.push_front(bytes);
+                return;
+            }
+        }
+        if !conn.outbox.lagging() {
+            conn.behind = false;
+            self.input(Input::Drained { conn: id });
+        }
+    }
+
+    pub(super) fn offer(&mut self, id: ConnId, caps: CapSet) {
+        if let Some(conn) = self.conns.get(&id) {
+            // What was pushed before is in order with the CAP NEW and CAP DEL that follow.
+            conn.outbox.offer(crate::caps::offer(caps));
+        }
+    }
+
+    pub(super) fn close_conn(&mut self, id: ConnId, reason: &str) {
+        if let Some(conn) = self.conns.get_mut(&id) {
+            for bytes in conn.overflow.drain(..) {
+                let _ = conn.outbox.push(bytes);
+            }
+            conn.outbox.flush();
+            conn.outbox.close(reason);
+        }
+    }
+
+    pub(super) fn close_conns(&mut self, which: impl Fn(&Conn) -> bool, reason: &str) {
+        for conn in self.conns.values().filter(|conn| which(conn)) {
+            conn.outbox.close(reason);
+        }
+    }
+
+    pub(super) fn device_closed(&mut self, id: ConnId, why: &Closed) {
+        let Some(conn) = self.conns.remove(&id) else { return };
+        self.context.metrics.devices.dec();
+        let clean = conn.quit
+            && matches!(why, Closed::ByBackend(_))
+            && conn.overflow.is_empty()
+            && conn.outbox.queued() == 0;
+        self.input(Input::Detach { conn: id, clean });
+        let left = self.conns.values().filter(|other| other.device == conn.device).count();
+        self.resident.board.change_device(conn.device, |device| {
+            device.connections = u32::try_from(left).unwrap_or(u32::MAX);
+            device.last_seen = service::clock::now_s();
+        });
+        let (context, sub, device) = (self.context.clone(), self.resident.sub, conn.device);
+        tokio::spawn(async move {
+            if let Err(error) = context.store.device_seen(sub, device, None).await {
+                tracing::warn!(%sub, %error, "when a device was last seen could not be kept");
+            }
+        });
+    }
+}
+
+fn is_quit(line: &[u8]) -> bool {
+    let command = match line.first() {
+        Some(b'@') => line.splitn(2, |byte| *byte == b' ').nth(1).unwrap_or_default(),
+        _ => line,
+    };
+    command.get(..4).is_some_and(|word| word.eq_ignore_ascii_case(b"QUIT"))
+        && matches!(command.get(4), None | Some(b' '))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quit_is_told_from_other_lines() {
+        assert!(is_quit(b"QUIT"));
+        assert!(is_quit(b"quit :bye"));
+        assert!(is_quit(b"@label=1 QUIT :bye"));
+        assert!(!is_quit(b"QUITE"));
+        assert!(!is_quit(b"PRIVMSG a :QUIT"));
+        assert!(!is_quit(b"@"));
+    }
+}

@@ -1,0 +1,150 @@
+//! Everything a test needs around a bouncer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bouncer::{Addresses, Bouncer, Config, Deps};
+use contracts::{Bouncers, Call, Network, NetworkSpec, Phase, Sasl, SavedChannel, Tls};
+use service::config::Source;
+use service::dialer::{DialConfig, Guarded, HostPort};
+use service::health::Readiness;
+use service::metrics::Metrics;
+use service::paths::DataDir;
+use service::secrets::Keyring;
+use service::shutdown::Shutdown;
+use tempfile::TempDir;
+use testkit::eventually;
+use testkit::irc::Client;
+
+use crate::gatekeeper::{Gatekeeper, PASSWORD};
+
+/// What a modern client asks for.
+pub const MODERN: &str = "server-time message-tags batch echo-message labeled-response draft/chathistory draft/event-playback draft/read-marker";
+
+pub struct World {
+    pub gatekeeper: Gatekeeper,
+    pub dialer: Guarded,
+    pub metrics: Metrics,
+    bouncer: Option<(Bouncer, Shutdown)>,
+    keys: Arc<Keyring>,
+    folder: TempDir,
+}
+
+impl World {
+    pub async fn new() -> Self {
+        service::tls::install_provider();
+        let dial = DialConfig { allow: Vec::new(), timeout: Duration::from_secs(5) };
+        let mut world = Self {
+            gatekeeper: Gatekeeper::new(),
+            dialer: Guarded::new(&dial),
+            metrics: Metrics::new(),
+            bouncer: None,
+            keys: Arc::new(Keyring::ephemeral().unwrap()),
+            folder: tempfile::tempdir().unwrap(),
+        };
+        world.start().await;
+        world
+    }
+
+    pub async fn start(&mut self) {
+        let source = Source::from_toml(
+            "[bouncer]\nlisten = '127.0.0.1:0'\nlisten_tls = '127.0.0.1:0'\nhost_burst = 100\n",
+        )
+        .unwrap();
+        let data = DataDir::open(self.folder.path().join("data")).unwrap();
+        let tls = service::tls::local_certificate(&self.folder.path().join("tls"), &["localhost".to_owned()])
+            .unwrap();
+        let shutdown = Shutdown::new();
+        self.metrics = Metrics::new();
+        let readiness = Readiness::new();
+        let deps = Deps {
+            accounts: Arc::new(self.gatekeeper.clone()),
+            keys: Arc::clone(&self.keys),
+            folder: data.service("bouncer").unwrap(),
+            dialer: self.dialer.clone(),
+            certificate: tls.certificate,
+            roots: Arc::new(rustls::RootCertStore::empty()),
+            local: None,
+            origins: irc_server::Origins::default(),
+            metrics: self.metrics.clone(),
+            readiness: readiness.clone(),
+            shutdown: shutdown.clone(),
+        };
+        let bouncer = Bouncer::open(Config::load(&source).unwrap(), deps).await.unwrap();
+        self.bouncer = Some((bouncer, shutdown));
+        if self.gatekeeper.is_here() {
+            eventually("the bouncer is ready", || async { readiness.is_ready().then_some(()) }).await;
+        }
+    }
+
+    pub async fn stop(&mut self) {
+        if let Some((bouncer, shutdown)) = self.bouncer.take() {
+            shutdown.trigger();
+            shutdown.finished(Duration::from_secs(20)).await.expect("everything ends in time");
+            drop(bouncer);
+        }
+    }
+
+    pub async fn restart(&mut self) {
+        self.stop().await;
+        self.start().await;
+    }
+
+    pub fn calls(&self) -> Arc<dyn Bouncers> {
+        self.bouncer.as_ref().unwrap().0.calls()
+    }
+
+    pub fn addresses(&self) -> Addresses {
+        self.bouncer.as_ref().unwrap().0.addresses()
+    }
+
+    pub fn call(&self, user: &str) -> Call {
+        let mut call = Call::new(self.gatekeeper.account(user).sub, "test").changing();
+        call.timeout = Duration::from_secs(20);
+        call
+    }
+
+    /// Adds a network at a loopback port, which the guarded dialer lets through.
+    pub async fn add_network(&self, user: &str, name: &str, port: u16, channels: &[&str]) -> Network {
+        self.dialer.allow(HostPort::new("127.0.0.1", port));
+        let spec = NetworkSpec {
+            channels: channels
+                .iter()
+                .map(|name| SavedChannel { name: (*name).to_owned(), key: None })
+                .collect(),
+            ..spec(user, name, port)
+        };
+        self.calls().add_network(&self.call(user), spec).await.unwrap()
+    }
+
+    pub async fn connected(&self, user: &str, network: &Network) -> Network {
+        eventually("the network is connected", || async {
+            let now = self.calls().network(&self.call(user), network.id).await.unwrap();
+            (now.state.phase == Phase::Connected && now.state.nick.is_some()).then_some(now)
+        })
+        .await
+    }
+
+    /// A device over TLS with SASL PLAIN, the way clients do it.
+    pub async fn device(&self, login: &str, caps: &str) -> Client {
+        let mut client = Client::connect_tls(self.addresses().tls.port()).await.unwrap();
+        client.register_sasl(login, PASSWORD, caps).await.unwrap();
+        client
+    }
+}
+
+pub fn spec(user: &str, name: &str, port: u16) -> NetworkSpec {
+    NetworkSpec {
+        name: name.to_owned(),
+        host: "127.0.0.1".to_owned(),
+        port,
+        tls: Tls::Off,
+        nick: user.to_owned(),
+        realname: String::new(),
+        server_password: None,
+        sasl: Sasl::None,
+        channels: Vec::new(),
+        on_connect: Vec::new(),
+        enabled: true,
+    }
+}
