@@ -105,9 +105,11 @@ impl User {
         if attributes.is_empty() {
             return;
         }
-        let line = plain_line(&self.cx.server, "BOUNCER", &[b"NETWORK", id.to_string().as_bytes(), attributes]);
+        let line =
+            plain_line(&self.cx.server, "BOUNCER", &[b"NETWORK", id.to_string().as_bytes(), attributes]);
         let line = bytes::Bytes::from(line);
-        let told: Vec<_> = self.conns.iter().filter(|c| c.caps.has(Cap::BouncerNetworksNotify)).map(|c| c.id).collect();
+        let told: Vec<_> =
+            self.conns.iter().filter(|c| c.caps.has(Cap::SojuBouncerNetworksNotify)).map(|c| c.id).collect();
         told.into_iter().for_each(|conn| self.reply(conn, line.clone()));
     }
 
@@ -135,7 +137,11 @@ impl User {
             }
             b"ADDNETWORK" => match self.change(conn, "ADDNETWORK", b"*", line.param(1)) {
                 Some(change) if change.host.as_deref().is_none_or(str::is_empty) => {
-                    self.bouncer_fail(conn, &[b"NEED_ATTRIBUTE", b"ADDNETWORK", b"host"], "Missing required attribute");
+                    self.bouncer_fail(
+                        conn,
+                        &[b"NEED_ATTRIBUTE", b"ADDNETWORK", b"host"],
+                        "Missing required attribute",
+                    );
                 }
                 Some(mut change) => {
                     let host = change.host.clone().unwrap_or_default();
@@ -148,9 +154,19 @@ impl User {
                 let Some(id) = self.netid(conn, "CHANGENETWORK", netid) else { return };
                 if let Some(change) = self.change(conn, "CHANGENETWORK", netid, line.param(2)) {
                     if change == NetworkChange::default() {
-                        return self.bouncer_fail(conn, &[b"NEED_ATTRIBUTE", b"CHANGENETWORK", b"*"], "Nothing to change");
+                        return self.bouncer_fail(
+                            conn,
+                            &[b"NEED_ATTRIBUTE", b"CHANGENETWORK", b"*"],
+                            "Nothing to change",
+                        );
                     }
-                    self.wish_bouncer(conn, "CHANGENETWORK", netid, label, Request::ChangeNetwork(id, change));
+                    self.wish_bouncer(
+                        conn,
+                        "CHANGENETWORK",
+                        netid,
+                        label,
+                        Request::ChangeNetwork(id, change),
+                    );
                 }
             }
             b"DELNETWORK" => {
@@ -185,7 +201,8 @@ impl User {
         let mut change = NetworkChange::default();
         for (key, value) in parse(text) {
             let context = |code: &'static [u8]| [code, subcommand.as_bytes(), netid, key];
-            let Some(value) = String::from_utf8(value).ok().filter(|v| !v.contains(['\r', '\n', '\0'])) else {
+            let Some(value) = String::from_utf8(value).ok().filter(|v| !v.contains(['\r', '\n', '\0']))
+            else {
                 self.bouncer_fail(conn, &context(b"INVALID_ATTRIBUTE"), "Invalid attribute value");
                 return None;
             };

@@ -66,7 +66,8 @@ impl User {
         if line.params.len() != first + bounds + 1 {
             return fail("INVALID_PARAMS", vec![subcommand], "Insufficient or excess parameters");
         }
-        let limit = std::str::from_utf8(line.param(first + bounds)).ok().and_then(|limit| limit.parse::<u32>().ok());
+        let limit =
+            std::str::from_utf8(line.param(first + bounds)).ok().and_then(|limit| limit.parse::<u32>().ok());
         let Some(limit) = limit.filter(|limit| *limit > 0).map(|limit| limit.min(self.cx.page_limit)) else {
             return fail("INVALID_PARAMS", vec![subcommand], "Invalid limit");
         };
@@ -78,7 +79,7 @@ impl User {
             }
         }
         let caps = self.caps_of(conn);
-        let kinds = if caps.has(Cap::EventPlayback) { Kinds::All } else { Kinds::Messages };
+        let kinds = if caps.has(Cap::DraftEventPlayback) { Kinds::All } else { Kinds::Messages };
         let target = if targets { &b"*"[..] } else { line.param(1) };
         let Some(network) = self.network_of_conn(conn).and_then(|at| self.networks.get(at)) else {
             return fail("INVALID_TARGET", vec![subcommand, target], "Messages could not be retrieved");
@@ -134,7 +135,9 @@ impl User {
             (Asked::Search { label }, Answer::Entries { entries, .. }) => {
                 self.page(conn, &[b"soju.im/search"], label.as_deref(), &entries, None);
             }
-            (Asked::Targets { label }, Answer::Targets(targets)) => self.targets(conn, label.as_deref(), &targets),
+            (Asked::Targets { label }, Answer::Targets(targets)) => {
+                self.targets(conn, label.as_deref(), &targets)
+            }
             // A msgid nobody knows: there is nothing around it.
             (Asked::Page { target, label, .. }, Answer::UnknownMsgid) => {
                 let batch: [&[u8]; 2] = [b"chathistory", target];
@@ -147,18 +150,30 @@ impl User {
                 self.fail(conn, &error("CHATHISTORY", vec![b"TARGETS", b"*"]), label.clone());
             }
             (Asked::Search { label }, _) => {
-                let fail = Fail { command: "SEARCH", code: "INTERNAL_ERROR", context: vec![], text: "The search could not be run" };
+                let fail = Fail {
+                    command: "SEARCH",
+                    code: "INTERNAL_ERROR",
+                    context: vec![],
+                    text: "The search could not be run",
+                };
                 self.fail(conn, &fail, label.clone());
             }
         }
     }
 
     /// A batch of lines. Without the batch capability they come bare.
-    fn page(&mut self, conn: ConnId, kind: &[&[u8]], label: Option<&[u8]>, entries: &[Stored], only: Option<&[u8]>) {
+    fn page(
+        &mut self,
+        conn: ConnId,
+        kind: &[&[u8]],
+        label: Option<&[u8]>,
+        entries: &[Stored],
+        only: Option<&[u8]>,
+    ) {
         let caps = self.caps_of(conn);
         let name = self.cx.ids.token();
         let mut out = self.opening(&name, kind, caps, label);
-        let events = caps.has(Cap::EventPlayback) && only.is_some();
+        let events = caps.has(Cap::DraftEventPlayback) && only.is_some();
         for stored in entries {
             if !events && !stored.entry.kind.is_message() {
                 continue;
@@ -171,7 +186,13 @@ impl User {
         self.reply(conn, out);
     }
 
-    pub(crate) fn opening(&self, name: &str, kind: &[&[u8]], caps: crate::CapSet, label: Option<&[u8]>) -> Vec<u8> {
+    pub(crate) fn opening(
+        &self,
+        name: &str,
+        kind: &[&[u8]],
+        caps: crate::CapSet,
+        label: Option<&[u8]>,
+    ) -> Vec<u8> {
         if !caps.has(Cap::Batch) {
             return Vec::new();
         }
@@ -245,7 +266,7 @@ impl User {
     fn marker_reply(&mut self, conn: ConnId, at: usize, target: &[u8], marker: Option<i64>, verb: &str) {
         let Some(network) = self.networks.get(at) else { return };
         let mut out = Vec::new();
-        let cap = if verb == "READ" { Cap::SojuRead } else { Cap::ReadMarker };
+        let cap = if verb == "READ" { Cap::SojuRead } else { Cap::DraftReadMarker };
         read_marker(&mut out, &self.cx, network, crate::CapSet::of(&[cap]), target, marker);
         self.reply(conn, out);
     }
@@ -269,7 +290,8 @@ impl User {
         let key = network.key(target);
         let moved = network.markers.insert(key, ts_ms).is_none_or(|before| before < ts_ms);
         let id = network.id;
-        let others: Vec<_> = self.conns.iter().filter(|c| c.network == Some(id)).map(|c| (c.id, c.caps)).collect();
+        let others: Vec<_> =
+            self.conns.iter().filter(|c| c.network == Some(id)).map(|c| (c.id, c.caps)).collect();
         for (other, caps) in others {
             if other == conn {
                 self.marker_reply(conn, at, target, Some(ts_ms), verb);

@@ -158,7 +158,9 @@ impl std::fmt::Debug for Request {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::AddNetwork(change) => f.debug_tuple("AddNetwork").field(change).finish(),
-            Self::ChangeNetwork(id, change) => f.debug_tuple("ChangeNetwork").field(id).field(change).finish(),
+            Self::ChangeNetwork(id, change) => {
+                f.debug_tuple("ChangeNetwork").field(id).field(change).finish()
+            }
             Self::DeleteNetwork(id) => f.debug_tuple("DeleteNetwork").field(id).finish(),
             Self::Reconnect(id) => f.debug_tuple("Reconnect").field(id).finish(),
         }

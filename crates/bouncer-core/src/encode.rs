@@ -5,7 +5,7 @@ use smallvec::SmallVec;
 
 use crate::entry::Meta;
 use crate::text::iso;
-use crate::wire::{Writer, write_params};
+use crate::wire::{Text, Writer, write_params};
 use crate::{Cap, CapSet, Entry, Kind};
 
 /// A line that is not logged.
@@ -18,7 +18,7 @@ pub(crate) struct Plain {
     pub ts_ms: Option<i64>,
     pub msgid: Option<Box<str>>,
     pub account: Option<Box<[u8]>>,
-    pub tags: Vec<(Box<[u8]>, Box<[u8]>)>,
+    pub tags: Vec<(Text, Text)>,
     /// A device without one of these does not get it.
     pub needs: CapSet,
     /// Of whom it tells something that a lagging device is told later (AWAY, ACCOUNT, CHGHOST, SETNAME).
@@ -56,7 +56,7 @@ const MATTER: CapSet = CapSet::of(&[
     Cap::MessageTags,
     Cap::AccountTag,
     Cap::ExtendedJoin,
-    Cap::MessageRedaction,
+    Cap::DraftMessageRedaction,
     Cap::InviteNotify,
     Cap::AwayNotify,
     Cap::AccountNotify,
@@ -68,7 +68,7 @@ struct Tags<'a> {
     ts_ms: Option<i64>,
     msgid: Option<&'a str>,
     account: Option<&'a [u8]>,
-    tags: &'a [(Box<[u8]>, Box<[u8]>)],
+    tags: &'a [(Text, Text)],
 }
 
 fn begin(caps: CapSet, extra: Extra<'_>, tags: &Tags<'_>) -> Writer {
@@ -99,7 +99,7 @@ fn begin(caps: CapSet, extra: Extra<'_>, tags: &Tags<'_>) -> Writer {
 impl Plain {
     /// The line for a device with these capabilities, or `None` if it is not for such a one.
     pub fn render(&self, caps: CapSet, extra: Extra<'_>) -> Option<Vec<u8>> {
-        if self.needs.intersection(caps) != self.needs {
+        if !caps.contains_all(self.needs) {
             return None;
         }
         let tags = Tags {
@@ -120,10 +120,16 @@ impl Plain {
 
 /// A logged line for a device with these capabilities, or `None` if it is not for such a one. `only` limits a gap marker
 /// to one of its buffers.
-pub(crate) fn render(entry: &Entry, meta: &Meta, caps: CapSet, extra: Extra<'_>, only: Option<&[u8]>) -> Option<Vec<u8>> {
+pub(crate) fn render(
+    entry: &Entry,
+    meta: &Meta,
+    caps: CapSet,
+    extra: Extra<'_>,
+    only: Option<&[u8]>,
+) -> Option<Vec<u8>> {
     let needed = match entry.kind {
         Kind::Tagmsg => caps.has(Cap::MessageTags),
-        Kind::Redact => caps.has(Cap::MessageRedaction),
+        Kind::Redact => caps.has(Cap::DraftMessageRedaction),
         // A redacted message comes back from the store without what it was.
         Kind::Privmsg | Kind::Notice => !(entry.meta.is_empty() && entry.body.is_empty()),
         _ => true,
@@ -216,7 +222,7 @@ impl<'a> Encodings<'a> {
         if !extra.is_empty() {
             return self.render(caps, extra).map(Bytes::from);
         }
-        let key = caps.intersection(MATTER);
+        let key = caps & MATTER;
         if let Some((_, bytes)) = self.done.iter().find(|(known, _)| *known == key) {
             return bytes.clone();
         }

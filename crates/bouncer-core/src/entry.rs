@@ -2,6 +2,8 @@
 
 use smallvec::SmallVec;
 
+use crate::wire::Text;
+
 /// What kind of line an entry is. The numbers are kept on disk: never change one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
@@ -117,7 +119,7 @@ pub(crate) struct Meta {
     /// The sender's account.
     pub account: Option<Box<[u8]>>,
     /// Tags that travel with the line: client-only ones and `bot`, values unescaped.
-    pub tags: Vec<(Box<[u8]>, Box<[u8]>)>,
+    pub tags: Vec<(Text, Text)>,
     /// The connection it was sent from, for our own lines.
     pub origin: Option<u64>,
     /// Whether it has a body parameter at all (`PART #c` has none).

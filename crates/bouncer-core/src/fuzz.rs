@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 use uuid::Uuid;
 
 use crate::{
-    Answer, Attach, CapSet, Commit, ConnId, DeviceId, Effect, Input, NetworkId, NetworkSetup, Position, Profile, QueryId,
-    Stored, Ticket, User, WANTED_UPSTREAM,
+    Answer, Attach, Cap, CapSet, Commit, ConnId, DeviceId, Effect, Input, NetworkId, NetworkSetup, Position,
+    Profile, QueryId, Stored, Ticket, User, WANTED_UPSTREAM,
 };
 
 const NET: NetworkId = NetworkId(Uuid::from_u128(1));
@@ -76,8 +76,8 @@ impl Played {
         let caps = match choice % 4 {
             0 => CapSet::EMPTY,
             1 => crate::OFFERED_ALWAYS,
-            2 => crate::OFFERED_ALWAYS.union(crate::PASSED_THROUGH),
-            _ => CapSet::from_names(["message-tags", "server-time", "labeled-response", "batch"]),
+            2 => crate::OFFERED_ALWAYS | crate::PASSED_THROUGH,
+            _ => CapSet::of(&[Cap::MessageTags, Cap::ServerTime, Cap::LabeledResponse, Cap::Batch]),
         };
         let attach = Attach {
             device: DeviceId(Uuid::from_u128(u128::from(choice % 3))),
@@ -99,7 +99,9 @@ fn whole(bytes: &[u8]) -> bool {
         let end = memchr::memchr3(b'\r', b'\n', 0, rest);
         match end {
             None => return true,
-            Some(at) if rest.get(at..at + 2) == Some(b"\r\n") => rest = rest.get(at + 2..).unwrap_or_default(),
+            Some(at) if rest.get(at..at + 2) == Some(b"\r\n") => {
+                rest = rest.get(at + 2..).unwrap_or_default()
+            }
             Some(_) => return false,
         }
     }
@@ -132,7 +134,9 @@ pub fn bouncer(data: &[u8]) {
         written: 0,
     };
     played.input(Input::UpstreamUp { network: NET, nick: b"alice", caps: WANTED_UPSTREAM });
-    for line in [&b":s 001 alice :hi"[..], b":s 422 alice :none", b":alice!a@h JOIN #c", b":s 366 alice #c :end"] {
+    for line in
+        [&b":s 001 alice :hi"[..], b":s 422 alice :none", b":alice!a@h JOIN #c", b":s 366 alice #c :end"]
+    {
         played.input(Input::UpstreamLine { network: NET, line });
     }
     for step in data.split(|byte| *byte == b'\n').take(2_000) {
@@ -169,26 +173,111 @@ mod tests {
 
     fn pieces() -> impl Strategy<Value = Vec<u8>> {
         let words = prop::sample::select(vec![
-            "alice", "bob", "#c", "#d", "*", "+o-v", "b1", "msgid=x", "timestamp=2023-11-14T22:13:20.000Z", "10", "",
-            ":text here", "BouncerServ", "NickServ", "IDENTIFY x", "alice,bob,#c", "+batch", "-batch", "chathistory",
-            "labeled-response", "LATEST", "TARGETS", "in=#c;text=x", "host=h;port=1", "PREFIX=(ov)@+",
-            "CHANMODES=b,k,l,imn", "CASEMAPPING=ascii", "@alice +bob !x", "PING", "seen-0", "\u{1}ACTION x\u{1}",
-            "network create -addr x", "sasl status", "=", "\u{0}", "\r",
+            "alice",
+            "bob",
+            "#c",
+            "#d",
+            "*",
+            "+o-v",
+            "b1",
+            "msgid=x",
+            "timestamp=2023-11-14T22:13:20.000Z",
+            "10",
+            "",
+            ":text here",
+            "BouncerServ",
+            "NickServ",
+            "IDENTIFY x",
+            "alice,bob,#c",
+            "+batch",
+            "-batch",
+            "chathistory",
+            "labeled-response",
+            "LATEST",
+            "TARGETS",
+            "in=#c;text=x",
+            "host=h;port=1",
+            "PREFIX=(ov)@+",
+            "CHANMODES=b,k,l,imn",
+            "CASEMAPPING=ascii",
+            "@alice +bob !x",
+            "PING",
+            "seen-0",
+            "\u{1}ACTION x\u{1}",
+            "network create -addr x",
+            "sasl status",
+            "=",
+            "\u{0}",
+            "\r",
         ]);
         let verbs = prop::sample::select(vec![
-            "PRIVMSG", "NOTICE", "TAGMSG", "JOIN", "PART", "KICK", "QUIT", "NICK", "MODE", "TOPIC", "REDACT", "AWAY",
-            "ACCOUNT", "CHGHOST", "SETNAME", "INVITE", "BATCH", "ACK", "FAIL", "ERROR", "CHATHISTORY", "MARKREAD", "READ",
-            "SEARCH", "BOUNCER", "MONITOR", "NAMES", "WHO", "PONG", "CAP", "001", "005", "221", "302", "303", "324", "332",
-            "333", "352", "353", "366", "376", "396", "401", "433", "471", "473", "730", "731",
+            "PRIVMSG",
+            "NOTICE",
+            "TAGMSG",
+            "JOIN",
+            "PART",
+            "KICK",
+            "QUIT",
+            "NICK",
+            "MODE",
+            "TOPIC",
+            "REDACT",
+            "AWAY",
+            "ACCOUNT",
+            "CHGHOST",
+            "SETNAME",
+            "INVITE",
+            "BATCH",
+            "ACK",
+            "FAIL",
+            "ERROR",
+            "CHATHISTORY",
+            "MARKREAD",
+            "READ",
+            "SEARCH",
+            "BOUNCER",
+            "MONITOR",
+            "NAMES",
+            "WHO",
+            "PONG",
+            "CAP",
+            "001",
+            "005",
+            "221",
+            "302",
+            "303",
+            "324",
+            "332",
+            "333",
+            "352",
+            "353",
+            "366",
+            "376",
+            "396",
+            "401",
+            "433",
+            "471",
+            "473",
+            "730",
+            "731",
         ]);
         let starts = prop::sample::select(vec![
-            "<:bob!b@h ", "<:alice!a@h ", "<:srv ", "<@label=b1 :srv ", "<@batch=batch;msgid=m :bob!b@h ",
-            "<@time=2023-11-14T22:13:20.000Z;msgid=y;+draft/react=x :alice!a@h ", ">", ">@label=z;+typing=a ", "}",
+            "<:bob!b@h ",
+            "<:alice!a@h ",
+            "<:srv ",
+            "<@label=b1 :srv ",
+            "<@batch=batch;msgid=m :bob!b@h ",
+            "<@time=2023-11-14T22:13:20.000Z;msgid=y;+draft/react=x :alice!a@h ",
+            ">",
+            ">@label=z;+typing=a ",
+            "}",
         ]);
         let line = (starts, verbs, prop::collection::vec(words, 0..5))
             .prop_map(|(start, verb, params)| format!("{start}{verb} {}", params.join(" ")).into_bytes());
-        let other = prop::sample::select(vec!["1a", "1b", "1c", "1d", "2a", "2c", "-a", "-b", "_a", "l", "d", "qb", "qc", "x", "u", "tz", "t0"])
-            .prop_map(|text| text.as_bytes().to_vec());
+        let other = prop::sample::select(vec![
+            "1a", "1b", "1c", "1d", "2a", "2c", "-a", "-b", "_a", "l", "d", "qb", "qc", "x", "u", "tz", "t0",
+        ])
+        .prop_map(|text| text.as_bytes().to_vec());
         let junk = prop::collection::vec(any::<u8>(), 0..60);
         let commit = (b'A'..=b'H').prop_map(|how| vec![how]);
         let step = prop_oneof![6 => line, 2 => other, 1 => junk, 4 => commit];

@@ -1,6 +1,8 @@
 //! What goes into the core.
 
-use crate::{Answer, CapSet, ConnId, Cursor, DeviceId, NetworkId, Position, QueryId, RequestId, SavedChannel, Ticket};
+use crate::{
+    Answer, CapSet, ConnId, Cursor, DeviceId, NetworkId, Position, QueryId, RequestId, SavedChannel, Ticket,
+};
 
 /// Something that happened. Every input comes with the time, see [`crate::User::handle`].
 #[derive(Clone, Debug, PartialEq)]
@@ -15,7 +17,8 @@ pub enum Input<'a> {
         /// The capabilities that are enabled upstream.
         caps: CapSet,
     },
-    /// The upstream's enabled capabilities changed (`CAP NEW`, `CAP DEL`).
+    /// The upstream's enabled capabilities changed, where the shell learns it otherwise than by the `CAP ACK` and
+    /// `CAP DEL` among the lines, which are understood.
     UpstreamCaps {
         /// Which.
         network: NetworkId,

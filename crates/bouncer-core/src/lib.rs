@@ -8,6 +8,8 @@
 //! devices only after its [`Commit`], in the upstream's order; when the store refuses or is silent for half a second,
 //! the stream is *not kept* until it answers.
 
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
 mod bouncer_networks;
 mod bouncerserv;
 mod caps;
@@ -29,10 +31,11 @@ mod text;
 mod user;
 mod wire;
 
-pub use caps::{Cap, CapSet, OFFERED_ALWAYS, PASSED_THROUGH, WANTED_UPSTREAM};
+pub use caps::{OFFERED_ALWAYS, PASSED_THROUGH, WANTED_UPSTREAM};
 pub use effect::{Effect, NetworkChange, Request, SaslChange, SavedChannel, UpstreamState};
 pub use entry::{Entry, Kind, NO_BUFFER};
 pub use ids::{ConnId, Cursor, DeviceId, NetworkId, Position, QueryId, RequestId, Ticket};
 pub use input::{Attach, Commit, Input, NetworkSetup, Profile};
+pub use irc::cap::{Cap, CapSet};
 pub use query::{Answer, Bound, Kinds, Page, Query, Stored};
 pub use user::User;

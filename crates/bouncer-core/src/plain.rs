@@ -33,18 +33,40 @@ pub fn error(reason: &[u8], network: &str) -> Told {
     let said = clean(reason);
     let lower = said.to_ascii_lowercase();
     let has = |words: &[&str]| words.iter().any(|word| lower.contains(word));
-    let (trouble, text) = if has(&["throttl", "too fast", "reconnecting", "trying to reconnect", "connect too"]) {
-        (Trouble::Throttled, format!("{network} asks us to connect less often. The bouncer waits at least five minutes."))
-    } else if has(&["k-lined", "k:lined", "g-lined", "g:lined", "z-lined", "z:lined", "d-lined", "banned", "akill", "dnsbl"]) {
+    let (trouble, text) = if has(&[
+        "throttl",
+        "too fast",
+        "reconnecting",
+        "trying to reconnect",
+        "connect too",
+    ]) {
+        (
+            Trouble::Throttled,
+            format!("{network} asks us to connect less often. The bouncer waits at least five minutes."),
+        )
+    } else if has(&[
+        "k-lined", "k:lined", "g-lined", "g:lined", "z-lined", "z:lined", "d-lined", "banned", "akill",
+        "dnsbl",
+    ]) {
         let text = format!("{network} does not let us in: this address or account is banned. Ask its staff.");
         (Trouble::Banned, text)
     } else if has(&["too many", "no more connections", "connection limit", "clone", "maximum"]) {
-        let text = format!("{network} takes no more connections from our address right now. The bouncer tries again later.");
+        let text = format!(
+            "{network} takes no more connections from our address right now. The bouncer tries again later."
+        );
         (Trouble::Throttled, text)
     } else if has(&["sasl", "password", "authenticat", "access denied", "not authorized", "unauthorized"]) {
-        (Trouble::Refused, format!("{network} refused the log-in. Check the account and password of this network."))
+        (
+            Trouble::Refused,
+            format!("{network} refused the log-in. Check the account and password of this network."),
+        )
     } else if has(&["killed", "ghost"]) {
-        (Trouble::Killed, format!("{network} ended the connection: somebody used KILL or GHOST. The bouncer connects again."))
+        (
+            Trouble::Killed,
+            format!(
+                "{network} ended the connection: somebody used KILL or GHOST. The bouncer connects again."
+            ),
+        )
     } else if has(&["shutting down", "restart", "terminat", "server full"]) {
         (Trouble::Unavailable, format!("{network} is going down or full. The bouncer tries again."))
     } else if has(&["ping timeout", "timed out", "time out"]) {
@@ -68,7 +90,9 @@ pub(crate) fn numeric(numeric: u16, line: &Line<'_>, network: &str) -> String {
         473 => format!("{what} is for invited people only: it could not be joined. Ask for an invitation."),
         474 => format!("You are banned from {what}: it could not be joined. Ask its operators."),
         475 => format!("{what} needs its key: it could not be joined. Type /join {what} <key>."),
-        477 => format!("{what} is for people who are logged in: set an account for {network}, then join again."),
+        477 => {
+            format!("{what} is for people who are logged in: set an account for {network}, then join again.")
+        }
         464 => format!("{network} refused the server password. Check it in this network's settings."),
         465 | 466 => format!("{network} has banned us. Ask its staff."),
         _ => format!("{what} could not be joined on {network}."),
@@ -95,14 +119,35 @@ fn clean(bytes: &[u8]) -> String {
 pub(crate) fn is_secret(target: &[u8], body: &[u8]) -> bool {
     let name = target.split(|byte| *byte == b'@').next().unwrap_or_default();
     let services: [&[u8]; 10] = [
-        b"nickserv", b"ns", b"chanserv", b"cs", b"authserv", b"userserv", b"operserv", b"x", b"q", b"bouncerserv",
+        b"nickserv",
+        b"ns",
+        b"chanserv",
+        b"cs",
+        b"authserv",
+        b"userserv",
+        b"operserv",
+        b"x",
+        b"q",
+        b"bouncerserv",
     ];
     if !services.iter().any(|service| name.eq_ignore_ascii_case(service)) {
         return false;
     }
     let words: [&[u8]; 14] = [
-        b"identify", b"id", b"login", b"auth", b"register", b"ghost", b"recover", b"release", b"regain", b"set",
-        b"setpass", b"newpass", b"resetpass", b"sasl",
+        b"identify",
+        b"id",
+        b"login",
+        b"auth",
+        b"register",
+        b"ghost",
+        b"recover",
+        b"release",
+        b"regain",
+        b"set",
+        b"setpass",
+        b"newpass",
+        b"resetpass",
+        b"sasl",
     ];
     let first = body.split(|byte| *byte == b' ').find(|word| !word.is_empty()).unwrap_or_default();
     words.iter().any(|word| first.eq_ignore_ascii_case(word))

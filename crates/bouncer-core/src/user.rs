@@ -6,7 +6,9 @@ use crate::cx::Cx;
 use crate::device::seen::Seen;
 use crate::device::{Conn, Reading};
 use crate::network::{Network, Phase};
-use crate::{Answer, Attach, Cap, CapSet, Commit, ConnId, Effect, Input, NetworkId, NetworkSetup, Profile, QueryId};
+use crate::{
+    Answer, Attach, Cap, CapSet, Commit, ConnId, Effect, Input, NetworkId, NetworkSetup, Profile, QueryId,
+};
 use crate::{RequestId, Ticket};
 
 /// What a question to the store was for.
@@ -59,17 +61,17 @@ impl User {
     /// `effects`, in the order it is to be done. Never panics, whatever the bytes are.
     pub fn handle(&mut self, now_ms: i64, input: Input<'_>, effects: &mut Vec<Effect>) {
         self.cx.now_ms = self.cx.now_ms.max(now_ms);
+        let ticked = input == Input::Tick;
         self.take(input);
         for at in 0..self.networks.len() {
             if let Some(network) = self.networks.get_mut(at) {
-                let kept = network.gate.kept();
                 network.tick(&mut self.cx);
-                self.not_kept_notice(at, kept);
+                self.not_kept_notice(at);
             }
             self.release(at);
         }
         self.ping_all();
-        self.wake();
+        self.wake(ticked);
         effects.append(&mut self.cx.effects);
     }
 
@@ -84,7 +86,17 @@ impl User {
                 self.with(network, |network, _| network.caps = caps);
                 self.offer_all(network);
             }
-            Input::UpstreamLine { network, line } => self.with(network, |network, cx| network.line(cx, line)),
+            Input::UpstreamLine { network, line } => {
+                let mut changed = false;
+                self.with(network, |network, cx| {
+                    let before = network.caps;
+                    network.line(cx, line);
+                    changed = before != network.caps;
+                });
+                if changed {
+                    self.offer_all(network);
+                }
+            }
             Input::UpstreamDown { network, reason, needs_user } => {
                 self.with(network, |network, cx| network.upstream_down(cx, reason, needs_user));
                 self.offer_all(network);
@@ -156,7 +168,7 @@ impl User {
             let Some(network) = self.networks.get_mut(at) else { return };
             let kept = network.gate.kept();
             network.gate.committed(now_ms, *ticket, commit.clone());
-            self.not_kept_notice(at, kept);
+            self.not_kept_notice(at);
             self.release(at);
             self.kept_again(at, kept);
         }
@@ -177,13 +189,13 @@ impl User {
     }
 
     /// One a minute while the stream is not kept, before anything else goes out.
-    fn not_kept_notice(&mut self, at: usize, kept_before: bool) {
+    fn not_kept_notice(&mut self, at: usize) {
         let Some(network) = self.networks.get_mut(at) else { return };
-        let news = kept_before && !network.gate.kept();
-        if !(news || !network.gate.kept()) || !network.gate.notice_due(self.cx.now_ms) {
+        if !network.gate.notice_due(self.cx.now_ms) {
             return;
         }
-        let text = "The history store does not answer: lines are passed on, but may be missing from the history.";
+        let text =
+            "The history store does not answer: lines are passed on, but may be missing from the history.";
         let (id, nick) = (network.id, network.nick.clone());
         let bytes = bytes::Bytes::from(crate::device::refill::notice(&self.cx, &nick, text));
         for conn in self.conns.iter().filter(|conn| conn.network == Some(id) && conn.is_live()) {
@@ -201,9 +213,12 @@ impl User {
     fn caps_changed(&mut self, id: ConnId, caps: CapSet) {
         let Some(conn) = self.conn(id).and_then(|at| self.conns.get_mut(at)) else { return };
         let before = std::mem::replace(&mut conn.caps, caps);
-        let notify = !before.has(Cap::BouncerNetworksNotify) && caps.has(Cap::BouncerNetworksNotify);
+        let notify = !before.has(Cap::SojuBouncerNetworksNotify) && caps.has(Cap::SojuBouncerNetworksNotify);
         // Without chathistory the cursor is ours to keep, from here on.
-        if before.has(Cap::Chathistory) && !caps.has(Cap::Chathistory) && conn.reading == Reading::Live {
+        if before.has(Cap::DraftChathistory)
+            && !caps.has(Cap::DraftChathistory)
+            && conn.reading == Reading::Live
+        {
             conn.exact = true;
             (conn.acked, conn.began, conn.pinged) = (conn.sent, conn.sent, conn.sent);
         }
@@ -256,7 +271,8 @@ impl User {
     fn network_gone(&mut self, id: NetworkId) {
         let Some(at) = self.network(id) else { return };
         let network = self.networks.remove(at);
-        let bound: Vec<_> = self.conns.iter().filter(|conn| conn.network == Some(id)).map(|conn| conn.id).collect();
+        let bound: Vec<_> =
+            self.conns.iter().filter(|conn| conn.network == Some(id)).map(|conn| conn.id).collect();
         for conn in bound {
             let reason = format!("The network {} was removed from your bouncer.", network.setup.name);
             self.cx.push(Effect::Close { conn, reason });
@@ -277,10 +293,12 @@ impl User {
         }
     }
 
-    fn wake(&mut self) {
+    fn wake(&mut self, ticked: bool) {
         let networks = self.networks.iter().filter_map(Network::wake_at);
         let next = networks.chain(self.conns.iter().filter_map(Conn::ping_at)).min();
-        if next != self.wake_at {
+        // Never a time that has passed: whatever waits for it would have been done just now.
+        let next = next.map(|at| at.max(self.cx.now_ms + 1));
+        if next != self.wake_at || ticked {
             self.wake_at = next;
             if let Some(at_ms) = next {
                 self.cx.push(Effect::Wake { at_ms });

@@ -2,10 +2,13 @@
 
 use smallvec::SmallVec;
 
+/// Owned bytes of a line.
+pub(crate) type Text = Box<[u8]>;
+
 /// A line taken apart, borrowing from it.
 #[derive(Debug, Clone)]
 pub(crate) struct Line<'a> {
-    tags: &'a [u8],
+    tags: irc::Tags<'a>,
     /// Empty where there is none.
     pub source: &'a [u8],
     pub command: &'a [u8],
@@ -15,36 +18,13 @@ pub(crate) struct Line<'a> {
 impl<'a> Line<'a> {
     /// Takes a line apart. `None` if there is no command in it, or what must not be in a line.
     pub fn parse(line: &'a [u8]) -> Option<Self> {
-        let end = line.iter().position(|byte| matches!(byte, b'\r' | b'\n')).unwrap_or(line.len());
-        let mut rest = trim(&line[..end]);
-        if rest.contains(&0) {
-            return None;
-        }
-        let mut tags = &b""[..];
-        if let Some(tagged) = rest.strip_prefix(b"@") {
-            let (word, tail) = word(tagged);
-            (tags, rest) = (word, tail);
-        }
-        let mut source = &b""[..];
-        if let Some(sourced) = rest.strip_prefix(b":") {
-            let (word, tail) = word(sourced);
-            (source, rest) = (word, tail);
-        }
-        let (command, mut rest) = word(rest);
-        if command.is_empty() || !command.iter().all(u8::is_ascii_alphanumeric) {
-            return None;
-        }
-        let mut params = SmallVec::new();
-        while !rest.is_empty() && params.len() < 64 {
-            if let Some(last) = rest.strip_prefix(b":") {
-                params.push(last);
-                break;
-            }
-            let (param, tail) = word(rest);
-            params.push(param);
-            rest = tail;
-        }
-        Some(Self { tags, source, command, params })
+        let message = irc::Message::parse(line).ok()?;
+        Some(Self {
+            tags: message.tags,
+            source: message.source.map(|source| source.raw()).unwrap_or_default(),
+            command: message.command,
+            params: SmallVec::from_slice(message.params.as_slice()),
+        })
     }
 
     /// A parameter, empty where there is none.
@@ -69,29 +49,13 @@ impl<'a> Line<'a> {
 
     /// Each tag with its value, unescaped.
     pub fn tags(&self) -> impl Iterator<Item = (&'a [u8], Vec<u8>)> {
-        let tags = self.tags.split(|byte| *byte == b';').filter(|tag| !tag.is_empty());
-        tags.map(|tag| match tag.iter().position(|byte| *byte == b'=') {
-            Some(at) => (&tag[..at], unescape(&tag[at + 1..])),
-            None => (tag, Vec::new()),
-        })
+        self.tags.iter().map(|tag| (tag.key, tag.value().into_owned()))
     }
 
     /// The value of a tag, unescaped.
     pub fn tag(&self, name: &str) -> Option<Vec<u8>> {
-        self.tags().find(|(key, _)| *key == name.as_bytes()).map(|(_, value)| value)
+        self.tags.get(name).map(|value| value.into_owned())
     }
-}
-
-fn trim(mut text: &[u8]) -> &[u8] {
-    while let Some(rest) = text.strip_prefix(b" ") {
-        text = rest;
-    }
-    text
-}
-
-fn word(text: &[u8]) -> (&[u8], &[u8]) {
-    let end = text.iter().position(|byte| *byte == b' ').unwrap_or(text.len());
-    (&text[..end], trim(&text[end..]))
 }
 
 /// The nick of a source.
@@ -105,43 +69,14 @@ pub(crate) fn host_of(source: &[u8]) -> &[u8] {
     source.iter().position(|byte| *byte == b'!').map(|at| &source[at + 1..]).unwrap_or_default()
 }
 
-fn unescape(value: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(value.len());
-    let mut bytes = value.iter();
-    while let Some(byte) = bytes.next() {
-        match byte {
-            b'\\' => match bytes.next() {
-                Some(b':') => out.push(b';'),
-                Some(b's') => out.push(b' '),
-                Some(b'r') => out.push(b'\r'),
-                Some(b'n') => out.push(b'\n'),
-                Some(other) => out.push(*other),
-                None => {}
-            },
-            other => out.push(*other),
-        }
-    }
-    out
-}
-
 /// Attributes of `BOUNCER` and `SEARCH`: tags in a parameter.
-pub(crate) fn attributes(param: &[u8]) -> impl Iterator<Item = (&[u8], Vec<u8>)> {
-    Line { tags: param, source: b"", command: b"", params: SmallVec::new() }.tags().collect::<Vec<_>>().into_iter()
+pub(crate) fn attributes(param: &[u8]) -> Vec<(&[u8], Vec<u8>)> {
+    irc::Tags::from_raw(param).iter().map(|tag| (tag.key, tag.value().into_owned())).collect()
 }
 
 /// Appends a tag value, escaped.
 pub(crate) fn escape(out: &mut Vec<u8>, value: &[u8]) {
-    for byte in value {
-        match byte {
-            b';' => out.extend_from_slice(b"\\:"),
-            b' ' => out.extend_from_slice(b"\\s"),
-            b'\\' => out.extend_from_slice(b"\\\\"),
-            b'\r' => out.extend_from_slice(b"\\r"),
-            b'\n' => out.extend_from_slice(b"\\n"),
-            0 => {}
-            other => out.push(*other),
-        }
-    }
+    out.extend(irc::tags::escape(value).iter().filter(|byte| **byte != 0));
 }
 
 /// Puts a line together. Nothing that is put in can end it early: CR, LF and NUL are left out.

@@ -57,7 +57,8 @@ impl User {
             }
             self.reply(conn, writer.finish());
         }
-        let said = self.service_command(conn, &String::from_utf8_lossy(text)).unwrap_or_else(|text| vec![text]);
+        let said =
+            self.service_command(conn, &String::from_utf8_lossy(text)).unwrap_or_else(|text| vec![text]);
         self.service_says(conn, &said);
     }
 
@@ -103,7 +104,9 @@ impl User {
 
     fn network_status(&self) -> Vec<String> {
         if self.networks.is_empty() {
-            return vec!["You have no network yet. Say: network create -addr irc.libera.chat -name libera".to_owned()];
+            return vec![
+                "You have no network yet. Say: network create -addr irc.libera.chat -name libera".to_owned(),
+            ];
         }
         self.networks.iter().map(status).collect()
     }
@@ -126,7 +129,9 @@ impl User {
     fn network_create(&mut self, conn: ConnId, words: impl Iterator<Item = String>) -> Said {
         let arguments = Arguments::parse(words, &NETWORK_OPTIONS)?;
         let mut change = change(&arguments)?;
-        let Some(host) = change.host.clone() else { return Err("-addr is needed: the server's address.".to_owned()) };
+        let Some(host) = change.host.clone() else {
+            return Err("-addr is needed: the server's address.".to_owned());
+        };
         let name = change.name.get_or_insert_with(|| name_of_host(&host)).clone();
         let done = format!("The network {name} is added. Log in as {}/{name} to use it.", self.cx.username);
         self.wish(Wish::Service { conn, done }, Request::AddNetwork(change));
@@ -144,7 +149,9 @@ impl User {
     }
 
     fn network_delete(&mut self, conn: ConnId, mut words: impl Iterator<Item = String>) -> Said {
-        let Some(name) = words.next() else { return Err("Say which network: network delete <name>".to_owned()) };
+        let Some(name) = words.next() else {
+            return Err("Say which network: network delete <name>".to_owned());
+        };
         let at = self.named(conn, Some(&name))?;
         self.wish_about(conn, at, "is deleted", Request::DeleteNetwork)
     }
@@ -247,7 +254,9 @@ impl User {
         };
         let sasl = SaslChange::Plain { account: account.clone(), password: password.clone() };
         let change = NetworkChange { sasl: Some(sasl), ..NetworkChange::default() };
-        self.wish_about(conn, at, "logs in with that account from now on", |id| Request::ChangeNetwork(id, change))
+        self.wish_about(conn, at, "logs in with that account from now on", |id| {
+            Request::ChangeNetwork(id, change)
+        })
     }
 
     fn sasl_reset(&mut self, conn: ConnId, words: impl Iterator<Item = String>) -> Said {
@@ -305,7 +314,9 @@ fn address_of(text: &str) -> Result<(String, Option<u16>, bool), String> {
         None => (true, text),
         Some(("ircs", rest)) => (true, rest),
         Some(("irc+insecure" | "irc", rest)) => (false, rest),
-        Some((scheme, _)) => return Err(format!("I do not know {scheme}://. There is ircs:// and irc+insecure://.")),
+        Some((scheme, _)) => {
+            return Err(format!("I do not know {scheme}://. There is ircs:// and irc+insecure://."));
+        }
     };
     let (host, port) = match rest.rsplit_once(':') {
         Some((host, port)) if !host.contains(':') || host.ends_with(']') => {
@@ -328,7 +339,8 @@ pub(crate) fn name_of_host(host: &str) -> String {
         [.., name, _] if host.parse::<std::net::IpAddr>().is_err() => name,
         _ => host,
     };
-    let clean: String = name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '-' }).collect();
+    let clean: String =
+        name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '-' }).collect();
     clean.trim_matches('-').chars().take(32).collect()
 }
 

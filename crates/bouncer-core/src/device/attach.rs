@@ -34,7 +34,8 @@ impl User {
         let at = network.and_then(|id| self.network(id));
         let delivered = at.and_then(|at| self.networks.get(at)).map(|n| n.gate.delivered).unwrap_or_default();
         let cursor = network.and_then(|network| self.cursor_of(&attach, network)).unwrap_or(delivered);
-        let shared = self.conns.iter().any(|c| c.device == attach.device && c.network == network && network.is_some());
+        let shared =
+            self.conns.iter().any(|c| c.device == attach.device && c.network == network && network.is_some());
         let conn = Conn {
             id,
             device: attach.device,
@@ -85,7 +86,10 @@ impl User {
         if let Some(text) = self.networks.get(at).and_then(|network| network.offline_text()) {
             self.reply_notice(id, &text);
         }
-        let exact = self.conn(id).and_then(|at| self.conns.get(at)).is_some_and(|c| !c.caps.has(Cap::Chathistory));
+        let exact = self
+            .conn(id)
+            .and_then(|at| self.conns.get(at))
+            .is_some_and(|c| !c.caps.has(Cap::DraftChathistory));
         if shared && exact {
             let text = "Another connection uses the same login. They share what counts as seen: to keep them apart, \
                         log in as user/network@name, with another name on each.";
@@ -108,20 +112,22 @@ impl User {
             let found = self.networks.iter().find(|network| network.id.to_string() == *netid);
             return match found {
                 Some(network) => Binding::To(network.id),
-                None => Binding::No("There is no such network. Choose another one in your client.".to_owned()),
+                None => {
+                    Binding::No("There is no such network. Choose another one in your client.".to_owned())
+                }
             };
         }
         if let Some(wanted) = &attach.network {
             let found = self.networks.iter().find(|network| network.setup.name.eq_ignore_ascii_case(wanted));
             return match found {
                 Some(network) => Binding::To(network.id),
-                None if self.networks.is_empty() => {
-                    Binding::No(format!("You have no network {wanted} yet. Add it on your bouncer page first."))
-                }
+                None if self.networks.is_empty() => Binding::No(format!(
+                    "You have no network {wanted} yet. Add it on your bouncer page first."
+                )),
                 None => Binding::No(format!("You have no network {wanted}. Yours are: {}.", names())),
             };
         }
-        if attach.caps.has(Cap::BouncerNetworks) {
+        if attach.caps.has(Cap::SojuBouncerNetworks) {
             return Binding::Unbound(None);
         }
         let user = &self.cx.username;
@@ -151,7 +157,7 @@ impl User {
     pub(crate) fn offer(&mut self, id: ConnId) {
         let Some(conn) = self.conn(id).and_then(|at| self.conns.get_mut(at)) else { return };
         let upstream = self.networks.iter().find(|network| Some(network.id) == conn.network).map(|n| n.caps);
-        let caps = OFFERED_ALWAYS.union(upstream.unwrap_or_default().intersection(PASSED_THROUGH));
+        let caps = OFFERED_ALWAYS | (upstream.unwrap_or_default() & PASSED_THROUGH);
         if caps != conn.offered {
             conn.offered = caps;
             self.cx.push(Effect::Offer { conn: id, caps });
@@ -160,7 +166,8 @@ impl User {
 
     /// The same for all connections of a network.
     pub(crate) fn offer_all(&mut self, network: NetworkId) {
-        let ids: Vec<_> = self.conns.iter().filter(|conn| conn.network == Some(network)).map(|conn| conn.id).collect();
+        let ids: Vec<_> =
+            self.conns.iter().filter(|conn| conn.network == Some(network)).map(|conn| conn.id).collect();
         ids.into_iter().for_each(|id| self.offer(id));
     }
 

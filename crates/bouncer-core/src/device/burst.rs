@@ -10,9 +10,6 @@ use crate::user::User;
 use crate::wire::line;
 use crate::{Cap, CapSet, ConnId};
 
-/// How many tokens go into one 005.
-const TOKENS: usize = 13;
-
 impl User {
     /// Everything from 001 on.
     pub(crate) fn burst(&mut self, id: ConnId) -> Vec<u8> {
@@ -23,7 +20,9 @@ impl User {
         let nick = network.map_or(&conn.nick, |network| &network.nick);
         let server = String::from_utf8_lossy(&cx.server).into_owned();
         let welcome = match network {
-            Some(network) => format!("Welcome to {} through your bouncer, {}", network.setup.name, cx.username),
+            Some(network) => {
+                format!("Welcome to {} through your bouncer, {}", network.setup.name, cx.username)
+            }
             None => format!("Welcome to your bouncer, {}", cx.username),
         };
         let mut say = |numeric: &str, params: &[&[u8]]| {
@@ -42,7 +41,7 @@ impl User {
         say("375", &[format!("- {server} -").as_bytes()]);
         say("372", &[b"- Your bouncer. For help: /msg BouncerServ help"]);
         say("376", &[b"End of /MOTD command"]);
-        if conn.caps.has(Cap::BouncerNetworksNotify) {
+        if conn.caps.has(Cap::SojuBouncerNetworksNotify) {
             out.extend(crate::bouncer_networks::list(cx, &self.networks, conn.caps, "burst"));
         }
         let Some(network) = network else { return out };
@@ -67,8 +66,10 @@ fn join(out: &mut Vec<u8>, network: &Network, caps: CapSet, channel: &Channel) {
         return out.extend(line(&source, "JOIN", &[&channel.name]));
     }
     let me = network.users.find(network.support.casemap, &network.nick);
-    let account = me.map(|me| network.users.account(me)).filter(|account| !account.is_empty()).unwrap_or(b"*");
-    let realname = if network.setup.realname.is_empty() { &network.setup.nick } else { &network.setup.realname };
+    let account =
+        me.map(|me| network.users.account(me)).filter(|account| !account.is_empty()).unwrap_or(b"*");
+    let realname =
+        if network.setup.realname.is_empty() { &network.setup.nick } else { &network.setup.realname };
     out.extend(line(&source, "JOIN", &[&channel.name, account, realname.as_bytes()]));
 }
 
@@ -87,7 +88,7 @@ pub(crate) fn channel_end(cx: &Cx, network: &Network, caps: CapSet, names: &Name
     let mut out = Vec::new();
     let marker = network.markers.get(&network.key(&names.channel)).copied();
     read_marker(&mut out, cx, network, caps, &names.channel, marker);
-    if !caps.no_implicit_names() {
+    if !crate::caps::no_implicit_names(caps) {
         names.render(&mut out, &cx.server, &network.nick, caps, None);
     }
     out
@@ -103,7 +104,7 @@ pub(crate) fn read_marker(
     marker: Option<i64>,
 ) {
     let stamp = marker.map_or_else(|| "*".to_owned(), |at| format!("timestamp={}", iso(at)));
-    if caps.has(Cap::ReadMarker) {
+    if caps.has(Cap::DraftReadMarker) {
         out.extend(plain_line(&cx.server, "MARKREAD", &[target, stamp.as_bytes()]));
     }
     if caps.has(Cap::SojuRead) {
@@ -131,40 +132,36 @@ pub(crate) fn no_names(cx: &Cx, nick: &[u8], channel: &[u8]) -> Vec<u8> {
 
 /// 005: what the upstream said, and what is ours to say.
 pub(crate) fn isupport(out: &mut Vec<u8>, cx: &Cx, network: Option<&Network>, conn: &Conn) {
-    let mut tokens: Vec<String> = Vec::new();
-    let mut nick = &conn.nick;
-    if let Some(network) = network {
-        nick = &network.nick;
-        tokens.extend(network.support.passed());
-        if network.support.is_empty() {
-            tokens.push("CASEMAPPING=rfc1459".to_owned());
-            tokens.push("CHANTYPES=#&".to_owned());
-            tokens.push("PREFIX=(ov)@+".to_owned());
-        }
-        if network.support.value("NETWORK").is_none() {
-            tokens.push(format!("NETWORK={}", network.setup.name));
-        }
-        if network.support.monitor.is_some() {
-            tokens.push("MONITOR=100".to_owned());
-        }
-        if network.phase == Phase::Up && !network.caps.has(Cap::MessageTags) {
-            tokens.push("CLIENTTAGDENY=*".to_owned());
-        } else if let Some(deny) = network.support.value("CLIENTTAGDENY") {
-            tokens.push(format!("CLIENTTAGDENY={deny}"));
-        }
-        tokens.push(format!("BOUNCER_NETID={}", network.id));
-        tokens.push(format!("CHATHISTORY={}", cx.page_limit));
-        tokens.push("MSGREFTYPES=msgid,timestamp".to_owned());
-    } else {
-        tokens.push("CASEMAPPING=ascii".to_owned());
-        tokens.push("NETWORK=irc.now".to_owned());
-        tokens.push("BOUNCER_NETID".to_owned());
+    let Some(network) = network else {
+        let own = irc::Isupport::new()
+            .with("CASEMAPPING", "ascii")
+            .with("NETWORK", "irc.now")
+            .with("BOUNCER_NETID", "");
+        return own
+            .lines(&cx.server, &conn.nick)
+            .iter()
+            .for_each(|line| out.extend_from_slice(&line.to_bytes()));
+    };
+    let mut tokens = network.support.passed();
+    if network.support.is_empty() {
+        tokens = tokens.with("CASEMAPPING", "rfc1459").with("CHANTYPES", "#&").with("PREFIX", "(ov)@+");
     }
-    for some in tokens.chunks(TOKENS) {
-        let mut params: Vec<&[u8]> = vec![nick];
-        params.extend(some.iter().map(|token| token.as_bytes()));
-        params.push(b"are supported by this server");
-        out.extend(line(&cx.server, "005", &params));
+    if !tokens.has("NETWORK") {
+        tokens.set("NETWORK", &network.setup.name);
+    }
+    if network.support.monitor.is_some() {
+        tokens.set("MONITOR", "100");
+    }
+    if network.phase == Phase::Up && !network.caps.has(Cap::MessageTags) {
+        tokens.set("CLIENTTAGDENY", "*");
+    } else if let Some(deny) = network.support.value("CLIENTTAGDENY") {
+        tokens.set("CLIENTTAGDENY", deny);
+    }
+    tokens.set("BOUNCER_NETID", network.id.to_string());
+    tokens.set("CHATHISTORY", cx.page_limit.to_string());
+    tokens.set("MSGREFTYPES", "msgid,timestamp");
+    for line in tokens.lines(&cx.server, &network.nick) {
+        out.extend_from_slice(&line.to_bytes());
     }
 }
 

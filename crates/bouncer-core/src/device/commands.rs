@@ -16,7 +16,8 @@ impl User {
         }
         match &*line.verb() {
             b"PING" => {
-                let bytes = crate::wire::line(&self.cx.server, "PONG", &[&self.cx.server.clone(), line.param(0)]);
+                let bytes =
+                    crate::wire::line(&self.cx.server, "PONG", &[&self.cx.server.clone(), line.param(0)]);
                 self.reply(conn, bytes);
             }
             b"PONG" => self.ponged(conn, &line.params),
@@ -29,7 +30,8 @@ impl User {
             b"CAP" | b"AUTHENTICATE" => {}
             b"USER" | b"PASS" => {
                 let nick = self.nick_of_conn(conn);
-                let bytes = crate::wire::line(&self.cx.server, "462", &[&nick, b"You are registered already"]);
+                let bytes =
+                    crate::wire::line(&self.cx.server, "462", &[&nick, b"You are registered already"]);
                 self.reply(conn, bytes);
             }
             b"BOUNCER" => self.bouncer_command(conn, &line),
@@ -48,7 +50,8 @@ impl User {
             b"TOPIC" => self.topic_command(conn, &line),
             b"MOTD" => {
                 let nick = self.nick_of_conn(conn);
-                let bytes = crate::wire::line(&self.cx.server, "422", &[&nick, b"For help: /msg BouncerServ help"]);
+                let bytes =
+                    crate::wire::line(&self.cx.server, "422", &[&nick, b"For help: /msg BouncerServ help"]);
                 self.reply(conn, bytes);
             }
             _ => self.forward(conn, &line),
@@ -89,7 +92,8 @@ impl User {
                 network.regain.choose_nick(nick);
                 return self.forward(id, line);
             }
-            let text = format!("{} is not connected right now: change the nick once it is.", network.setup.name);
+            let text =
+                format!("{} is not connected right now: change the nick once it is.", network.setup.name);
             return self.reply_notice(id, &text);
         }
         if let Some(conn) = self.conn(id).and_then(|at| self.conns.get_mut(at)) {
@@ -121,7 +125,10 @@ impl User {
         if network.is_up() {
             self.forward(id, line);
         } else {
-            let text = format!("{} is not connected right now: the channels are joined once it is.", network.setup.name);
+            let text = format!(
+                "{} is not connected right now: the channels are joined once it is.",
+                network.setup.name
+            );
             self.reply_notice(id, &text);
         }
     }
@@ -152,7 +159,8 @@ impl User {
     fn monitor_command(&mut self, id: ConnId, line: &Line<'_>) {
         let Some(at) = self.network_of_conn(id) else { return self.unbound(id, line) };
         let Some(network) = self.networks.get_mut(at) else { return };
-        let names: Vec<&[u8]> = line.param(1).split(|byte| *byte == b',').filter(|name| !name.is_empty()).collect();
+        let names: Vec<&[u8]> =
+            line.param(1).split(|byte| *byte == b',').filter(|name| !name.is_empty()).collect();
         let mut out = Vec::new();
         match line.param(0) {
             b"+" => {
@@ -165,7 +173,11 @@ impl User {
                         names.iter().any(|name| network.support.casemap.same(name, nick))
                     });
                     for some in wanted.collect::<Vec<_>>().chunks(8) {
-                        out.extend(crate::wire::line(&self.cx.server, numeric, &[&network.nick, &some.join(&b","[..])]));
+                        out.extend(crate::wire::line(
+                            &self.cx.server,
+                            numeric,
+                            &[&network.nick, &some.join(&b","[..])],
+                        ));
                     }
                 }
                 if !full.is_empty() {
@@ -179,9 +191,17 @@ impl User {
             b"C" | b"c" => network.unwatch(&mut self.cx, id, None),
             b"L" | b"l" => {
                 for some in network.presence.watched_by(id).chunks(16) {
-                    out.extend(crate::wire::line(&self.cx.server, "732", &[&network.nick, &some.join(&b","[..])]));
+                    out.extend(crate::wire::line(
+                        &self.cx.server,
+                        "732",
+                        &[&network.nick, &some.join(&b","[..])],
+                    ));
                 }
-                out.extend(crate::wire::line(&self.cx.server, "733", &[&network.nick, b"End of MONITOR list"]));
+                out.extend(crate::wire::line(
+                    &self.cx.server,
+                    "733",
+                    &[&network.nick, b"End of MONITOR list"],
+                ));
             }
             b"S" | b"s" => burst::monitor_states(&mut out, &self.cx, network, id),
             _ => return self.need_more(id, line),
@@ -199,7 +219,8 @@ impl User {
             let bytes = burst::no_names(&self.cx, &network.nick, b"*");
             return self.reply(id, bytes);
         }
-        let Some(channel) = network.channels.get(&network.key(name)).filter(|channel| !channel.joining) else {
+        let Some(channel) = network.channels.get(&network.key(name)).filter(|channel| !channel.joining)
+        else {
             return self.forward(id, line);
         };
         let names = Names::of(channel, &network.users, &network.support);
@@ -214,7 +235,13 @@ impl User {
                 opening.param(format!("+{batch}").as_bytes());
                 opening.param(b"labeled-response");
                 out.extend(opening.finish());
-                names.render(&mut out, &self.cx.server, &network.nick, caps, Some(("batch", batch.as_bytes())));
+                names.render(
+                    &mut out,
+                    &self.cx.server,
+                    &network.nick,
+                    caps,
+                    Some(("batch", batch.as_bytes())),
+                );
                 out.extend(burst::plain_line(&self.cx.server, "BATCH", &[format!("-{batch}").as_bytes()]));
             }
             None => names.render(&mut out, &self.cx.server, &network.nick, caps, None),
@@ -242,7 +269,11 @@ impl User {
         let mut out = burst::plain_line(&self.cx.server, "324", &params);
         if let Some(created) = channel.created {
             let created = created.to_string();
-            out.extend(burst::plain_line(&self.cx.server, "329", &[&network.nick, &channel.name, created.as_bytes()]));
+            out.extend(burst::plain_line(
+                &self.cx.server,
+                "329",
+                &[&network.nick, &channel.name, created.as_bytes()],
+            ));
         }
         self.reply(id, out);
     }

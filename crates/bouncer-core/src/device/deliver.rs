@@ -66,7 +66,8 @@ impl User {
         }
         let from = nick_of(&entry.from);
         let ours = network.is_me(from);
-        let direct = network.is_me(&entry.target) && entry.from.contains(&b'!') && entry.kind == Kind::Privmsg;
+        let direct =
+            network.is_me(&entry.target) && entry.from.contains(&b'!') && entry.kind == Kind::Privmsg;
         if ours || !(direct || names_us(&entry.body, &network.nick)) {
             return;
         }
@@ -176,7 +177,7 @@ impl User {
         let Some(found) = self.conns.get_mut(index) else { return };
         self.cx.device(conn, burst);
         let cursor = found.acked;
-        let has_history = found.caps.has(Cap::Chathistory);
+        let has_history = found.caps.has(Cap::DraftChathistory);
         let behind = found.exact && !has_history && cursor.position < delivered.position;
         found.exact &= !has_history;
         if behind {

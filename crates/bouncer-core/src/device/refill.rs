@@ -7,7 +7,7 @@ use crate::encode::{Extra, Fact, render};
 use crate::entry::Meta;
 use crate::network::names::Names;
 use crate::user::{Question, User};
-use crate::{Answer, Cap, ConnId, Cursor, Effect, Kinds, Query, QueryId, Stored};
+use crate::{Answer, Cap, ConnId, Cursor, Effect, Kinds, Position, Query, QueryId, Stored};
 
 /// Lines asked for at once: with lines of 200 bytes well below the soft limit of a queue.
 const PAGE: u32 = 200;
@@ -27,7 +27,9 @@ impl User {
         }
         let id = self.cx.query_id();
         *asked = Some(id);
-        let query = Query::Since { network, after: Some(found.sent), limit: PAGE, kinds };
+        // Nothing was there yet when it came: from the beginning.
+        let after = (found.sent.position != Position::default()).then_some(found.sent);
+        let query = Query::Since { network, after, limit: PAGE, kinds };
         self.asked.insert(id, Question::Refill(conn));
         self.cx.push(Effect::Query { id, query });
     }
@@ -55,10 +57,14 @@ impl User {
             return self.log_unavailable(conn);
         };
         if inexact {
-            let text = "The history before this was restored or pruned: some lines may be missing or come twice.";
+            let text =
+                "The history before this was restored or pruned: some lines may be missing or come twice.";
             self.say_to(conn, text);
         }
-        let more = self.give(at, &entries, until) && more;
+        let within = self.give(at, &entries, until);
+        let beyond =
+            until.is_some_and(|until| reached.is_some_and(|reached| reached.position >= until.position));
+        let more = more && within && !beyond;
         let Some(found) = self.conns.get_mut(at) else { return };
         let network = found.network.and_then(|id| self.networks.iter().find(|network| network.id == id));
         let delivered = network.map(|network| network.gate.delivered).unwrap_or_default();
@@ -117,7 +123,10 @@ impl User {
         let Some(found) = self.conn(conn).and_then(|at| self.conns.get_mut(at)) else { return };
         found.exact = false;
         found.reading = Reading::Live;
-        self.say_to(conn, "The history cannot be read right now: what you missed comes the next time you connect.");
+        self.say_to(
+            conn,
+            "The history cannot be read right now: what you missed comes the next time you connect.",
+        );
         self.caught_up(conn);
     }
 
@@ -187,7 +196,13 @@ pub(crate) fn notice(cx: &Cx, nick: &[u8], text: &str) -> Vec<u8> {
 }
 
 /// What is true of somebody now, as the line that says so.
-fn present_fact(out: &mut Vec<u8>, network: &crate::network::Network, caps: crate::CapSet, nick: &[u8], fact: Fact) {
+fn present_fact(
+    out: &mut Vec<u8>,
+    network: &crate::network::Network,
+    caps: crate::CapSet,
+    nick: &[u8],
+    fact: Fact,
+) {
     let Some(user) = network.users.find(network.support.casemap, nick) else { return };
     let users = &network.users;
     let source = [users.nick(user), b"!", users.host(user)].concat();

@@ -37,7 +37,7 @@ fn lower(one: Cursor, other: Option<Cursor>) -> Cursor {
 impl Conn {
     /// Whether its cursor is kept by PING and PONG.
     fn is_tracked(&self) -> bool {
-        self.network.is_some() && !self.caps.has(Cap::Chathistory)
+        self.network.is_some() && !self.caps.has(Cap::DraftChathistory)
     }
 
     fn has_unseen(&self) -> bool {
@@ -102,8 +102,10 @@ impl User {
     /// The device is as far as its slowest connection.
     fn tell_seen(&mut self, device: DeviceId, network: NetworkId) {
         let mine = |conn: &&Conn| conn.device == device && conn.network == Some(network) && conn.is_tracked();
-        let slowest = self.conns.iter().filter(mine).map(|conn| conn.acked).min_by_key(|cursor| cursor.position);
-        let Some(seen) = self.seen.iter_mut().find(|seen| seen.device == device && seen.network == network) else {
+        let slowest =
+            self.conns.iter().filter(mine).map(|conn| conn.acked).min_by_key(|cursor| cursor.position);
+        let Some(seen) = self.seen.iter_mut().find(|seen| seen.device == device && seen.network == network)
+        else {
             return;
         };
         let Some(cursor) = slowest else { return };
@@ -117,7 +119,9 @@ impl User {
     /// A tracked connection has begun: the shell knows the device from now on.
     pub(crate) fn seen_begins(&mut self, id: ConnId) {
         let Some(conn) = self.conn(id).and_then(|at| self.conns.get(at)) else { return };
-        let (Some(network), device, began, tracked) = (conn.network, conn.device, conn.acked, conn.is_tracked()) else {
+        let (Some(network), device, began, tracked) =
+            (conn.network, conn.device, conn.acked, conn.is_tracked())
+        else {
             return;
         };
         if tracked && !self.seen.iter().any(|seen| seen.device == device && seen.network == network) {
@@ -129,9 +133,10 @@ impl User {
     /// A connection has gone. What it had not seen, its device has not seen.
     pub(crate) fn left(&mut self, conn: &Conn) {
         let (Some(network), true) = (conn.network, conn.is_tracked()) else { return };
-        let others = self.conns.iter().any(|other| {
-            other.device == conn.device && other.network == Some(network) && other.is_tracked()
-        });
+        let others = self
+            .conns
+            .iter()
+            .any(|other| other.device == conn.device && other.network == Some(network) && other.is_tracked());
         let seen = self.seen_of(conn.device, network, conn.began);
         let floor = lower(conn.acked, seen.held.filter(|held| conn.began.position > held.position));
         if others {

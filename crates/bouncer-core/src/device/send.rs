@@ -64,7 +64,14 @@ impl User {
     }
 
     /// The upstream does not say our own lines back to us: so we do, to every device.
-    fn made_up_echo(&mut self, at: usize, conn: ConnId, line: &Line<'_>, target: &[u8], label: Option<&[u8]>) {
+    fn made_up_echo(
+        &mut self,
+        at: usize,
+        conn: ConnId,
+        line: &Line<'_>,
+        target: &[u8],
+        label: Option<&[u8]>,
+    ) {
         let Some(network) = self.networks.get_mut(at) else { return };
         let verb = line.verb();
         let mut writer = Writer::default();

@@ -66,7 +66,7 @@ impl Backfill {
 
 impl Network {
     fn has_history(&self) -> bool {
-        self.caps.has(Cap::Chathistory) && self.caps.has(Cap::Batch) && self.caps.has(Cap::ServerTime)
+        self.caps.has(Cap::DraftChathistory) && self.caps.has(Cap::Batch) && self.caps.has(Cap::ServerTime)
     }
 
     /// After registration.
@@ -83,7 +83,10 @@ impl Network {
             self.queue_job(cx, b"", since);
         } else {
             let (from, to) = (spoken(since), spoken(cx.now_ms));
-            let text = format!("Not connected to {} from {from} to {to}: what was said then is not here.", self.setup.name);
+            let text = format!(
+                "Not connected to {} from {from} to {to}: what was said then is not here.",
+                self.setup.name
+            );
             let marker = self.gap(cx, cx.now_ms, text);
             self.backfill.since_ms = None;
             self.log(cx, marker, Route::all());
@@ -181,7 +184,9 @@ impl Network {
     /// A page is whole: is there another?
     pub fn backfill_page_end(&mut self, cx: &mut Cx, target: &[u8]) {
         let map = self.support.casemap;
-        let Some((job, _)) = self.backfill.current.take_if(|(job, _)| map.same(&job.target, target)) else { return };
+        let Some((job, _)) = self.backfill.current.take_if(|(job, _)| map.same(&job.target, target)) else {
+            return;
+        };
         let full = job.lines >= self.page_size() && job.newest_ms > job.after_ms;
         if full && job.page + 1 < MAX_PAGES {
             let (page, after_ms) = (job.page + 1, job.newest_ms);
@@ -197,10 +202,15 @@ impl Network {
         if job.target.is_empty() {
             return;
         }
-        let text = format!("What was said between {} and {} is not here.", spoken(job.newest_ms), spoken(cx.now_ms));
+        let text =
+            format!("What was said between {} and {} is not here.", spoken(job.newest_ms), spoken(cx.now_ms));
         let mut marker = self.gap(cx, job.newest_ms + 1, text);
         marker.buffers = self.buffer(&job.target);
-        let meta = crate::entry::Meta { bodied: true, extra: [job.target.clone()].into_iter().collect(), ..Default::default() };
+        let meta = crate::entry::Meta {
+            bodied: true,
+            extra: [job.target.clone()].into_iter().collect(),
+            ..Default::default()
+        };
         marker.meta = meta.encode();
         self.log(cx, marker, Route::all());
     }

@@ -160,7 +160,10 @@ impl Channel {
 
     /// 324: all settings at once.
     pub fn set_modes(&mut self, support: &Isupport, params: &[&[u8]]) {
-        let settings = support.changes(params).filter(|change| change.adding && change.kind == ModeKind::Setting);
+        let settings = support
+            .changes(params)
+            .into_iter()
+            .filter(|change| change.adding && change.kind == ModeKind::Setting);
         self.modes = Some(settings.take(64).map(|change| (change.mode, change.param.into())).collect());
     }
 

@@ -133,7 +133,11 @@ impl Gate {
     pub fn log(&mut self, now_ms: i64, entry: Arc<Entry>, route: Route) -> Option<Store> {
         let late = self.not_kept.is_some();
         if let Some(not_kept) = &mut self.not_kept {
-            self.queue.push_back(Item::Ready(Out::Logged { entry: entry.clone(), at: None, route: route.clone() }));
+            self.queue.push_back(Item::Ready(Out::Logged {
+                entry: entry.clone(),
+                at: None,
+                route: route.clone(),
+            }));
             let refused = !not_kept.late.is_empty() || not_kept.lost > 0;
             if refused || self.under_way.len() >= MAX_UNDER_WAY {
                 not_kept.keep_for_later(entry);
@@ -175,7 +179,9 @@ impl Gate {
 
     /// The store answered one append. Returns whether the stream went from kept to not kept by it.
     pub fn committed(&mut self, now_ms: i64, ticket: Ticket, commit: Commit) -> bool {
-        let Some(at) = self.under_way.iter().position(|under_way| under_way.ticket == ticket) else { return false };
+        let Some(at) = self.under_way.iter().position(|under_way| under_way.ticket == ticket) else {
+            return false;
+        };
         let Some(under_way) = self.under_way.remove(at) else { return false };
         let gap = match &mut self.not_kept {
             Some(not_kept) if not_kept.gap_under_way.is_some_and(|(gap, _)| gap == ticket) => {

@@ -9,7 +9,7 @@ use super::gate::{Out, Route, Store};
 use crate::cx::Cx;
 use crate::encode::Plain;
 use crate::entry::Meta;
-use crate::wire::Line;
+use crate::wire::{Line, Text};
 use crate::{CapSet, Effect, Entry, Kind, NO_BUFFER};
 
 /// The buffers of an entry.
@@ -19,7 +19,7 @@ pub(crate) type Buffers = SmallVec<[Box<[u8]>; 1]>;
 const MAX_TAGS: usize = 32;
 
 /// What of a line's tags devices get: client-only tags and `bot`.
-pub(crate) fn kept_tags(line: &Line<'_>) -> Vec<(Box<[u8]>, Box<[u8]>)> {
+pub(crate) fn kept_tags(line: &Line<'_>) -> Vec<(Text, Text)> {
     let kept = line.tags().filter(|(key, _)| key.first() == Some(&b'+') || *key == b"bot");
     kept.take(MAX_TAGS).map(|(key, value)| (key.into(), value.into_boxed_slice())).collect()
 }
@@ -63,7 +63,9 @@ impl Network {
         let target = if kind == Kind::Quit { &b""[..] } else { line.param(0) };
         let body = match kind {
             Kind::Nick => line.param(0).into(),
-            Kind::Tagmsg => meta.tags.iter().find(|(key, _)| is_react(key)).map(|(_, v)| v.clone()).unwrap_or_default(),
+            Kind::Tagmsg => {
+                meta.tags.iter().find(|(key, _)| is_react(key)).map(|(_, v)| v.clone()).unwrap_or_default()
+            }
             _ => body.unwrap_or_default().into(),
         };
         let redacts = (kind == Kind::Redact).then(|| String::from_utf8_lossy(line.param(1)).as_ref().into());
@@ -110,7 +112,11 @@ impl Network {
             source: line.source.into(),
             command: String::from_utf8_lossy(&line.verb()).as_ref().into(),
             params: line.params.iter().map(|param| (*param).into()).collect(),
-            ts_ms: if numeric { None } else { line.tag("time").and_then(|time| crate::text::from_iso(&time)) },
+            ts_ms: if numeric {
+                None
+            } else {
+                line.tag("time").and_then(|time| crate::text::from_iso(&time))
+            },
             msgid: None,
             account: line.tag("account").map(Vec::into_boxed_slice),
             tags: if numeric { Vec::new() } else { kept_tags(line) },
@@ -165,5 +171,8 @@ pub(crate) fn is_react(key: &[u8]) -> bool {
 
 /// Whether an upstream's msgid can be passed on as it is.
 fn usable_msgid(id: &str) -> bool {
-    !id.is_empty() && id.len() <= 200 && !id.starts_with(':') && id.bytes().all(|byte| byte.is_ascii_graphic())
+    !id.is_empty()
+        && id.len() <= 200
+        && !id.starts_with(':')
+        && id.bytes().all(|byte| byte.is_ascii_graphic())
 }

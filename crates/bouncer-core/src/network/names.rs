@@ -3,7 +3,7 @@
 use super::channel::Channel;
 use super::isupport::Isupport;
 use super::users::Users;
-use crate::wire::Writer;
+use crate::wire::{Text, Writer};
 use crate::{Cap, CapSet};
 
 /// A channel's members at one moment.
@@ -12,7 +12,7 @@ pub(crate) struct Names {
     pub channel: Box<[u8]>,
     symbol: u8,
     /// All prefixes, the highest first; nick; `user@host` where known.
-    members: Vec<(Box<[u8]>, Box<[u8]>, Box<[u8]>)>,
+    members: Vec<(Text, Text, Text)>,
 }
 
 /// How long a 353 may get, CR LF not counted.
@@ -21,14 +21,21 @@ const MAX_LINE: usize = 500;
 impl Names {
     pub fn of(channel: &Channel, users: &Users, support: &Isupport) -> Self {
         let members = channel.members().iter().map(|member| {
-            let prefixes = support.symbols(member.prefixes, true).collect();
+            let prefixes = support.symbols(member.prefixes).collect();
             (prefixes, users.nick(member.user).into(), users.host(member.user).into())
         });
         Self { channel: channel.name.clone(), symbol: channel.symbol, members: members.collect() }
     }
 
     /// 353 and 366 for a device with these capabilities.
-    pub fn render(&self, out: &mut Vec<u8>, server: &[u8], nick: &[u8], caps: CapSet, tag: Option<(&str, &[u8])>) {
+    pub fn render(
+        &self,
+        out: &mut Vec<u8>,
+        server: &[u8],
+        nick: &[u8],
+        caps: CapSet,
+        tag: Option<(&str, &[u8])>,
+    ) {
         let (all, hosts) = (caps.has(Cap::MultiPrefix), caps.has(Cap::UserhostInNames));
         let fixed = server.len() + nick.len() + self.channel.len() + 16;
         let room = MAX_LINE.saturating_sub(fixed).max(64);
@@ -67,7 +74,13 @@ impl Names {
 }
 
 /// 366.
-pub(crate) fn end_of_names(out: &mut Vec<u8>, server: &[u8], nick: &[u8], channel: &[u8], tag: Option<(&str, &[u8])>) {
+pub(crate) fn end_of_names(
+    out: &mut Vec<u8>,
+    server: &[u8],
+    nick: &[u8],
+    channel: &[u8],
+    tag: Option<(&str, &[u8])>,
+) {
     let mut writer = tagged(tag);
     writer.command(server, b"366");
     writer.param(nick);

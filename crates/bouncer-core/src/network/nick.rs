@@ -2,7 +2,7 @@
 
 use super::Network;
 use crate::cx::Cx;
-use crate::wire::Line;
+use crate::wire::{Line, Text};
 
 /// How often the nick is asked for where the upstream has no MONITOR.
 const ASK_EVERY_MS: i64 = 60_000;
@@ -18,7 +18,7 @@ pub(crate) struct Regain {
     /// The nick a device asked for, until it is answered.
     chosen: Option<Box<[u8]>>,
     /// Keys devices joined with, until the JOIN is seen.
-    join_keys: Vec<(Box<[u8]>, Box<[u8]>)>,
+    join_keys: Vec<(Text, Text)>,
 }
 
 impl Regain {
@@ -109,7 +109,8 @@ impl Network {
     /// 303 to our own question: an empty one means the nick is free.
     pub fn ison_reply(&mut self, cx: &mut Cx, line: &Line<'_>) {
         let map = self.support.casemap;
-        let taken = line.param(1).split(|b| *b == b' ').any(|nick| map.same(nick, self.setup.nick.as_bytes()));
+        let taken =
+            line.param(1).split(|b| *b == b' ').any(|nick| map.same(nick, self.setup.nick.as_bytes()));
         if !taken {
             self.regain_now(cx);
         }
@@ -136,5 +137,4 @@ impl Network {
         }
         self.tell_state(cx);
     }
-
 }

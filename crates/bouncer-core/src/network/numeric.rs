@@ -14,7 +14,14 @@ fn is_welcome(numeric: u16) -> bool {
 
 impl Network {
     /// A numeric from the upstream.
-    pub fn numeric(&mut self, cx: &mut Cx, numeric: u16, line: &Line<'_>, asker: Option<ConnId>, route: Route) {
+    pub fn numeric(
+        &mut self,
+        cx: &mut Cx,
+        numeric: u16,
+        line: &Line<'_>,
+        asker: Option<ConnId>,
+        route: Route,
+    ) {
         self.learn(cx, numeric, line);
         if self.welcoming && is_welcome(numeric) {
             if matches!(numeric, 376 | 422) {
@@ -36,9 +43,13 @@ impl Network {
             730 | 731 => self.monitor_reply(cx, numeric == 730, line),
             732 | 733 => {}
             303 if asker.is_none() => self.ison_reply(cx, line),
-            401 | 433 | 436 | 437 | 432 | 438 if asker.is_none() && self.regain.asked() => self.regain.refused(cx.now_ms),
-            403 | 405 | 437 | 471 | 473..=477 | 485 | 489 | 495 | 520 if asker.is_none() => self.rejoin_refused(cx, numeric, line),
-            464 | 465 | 466 => {
+            401 | 433 | 436 | 437 | 432 | 438 if asker.is_none() && self.regain.asked() => {
+                self.regain.refused(cx.now_ms)
+            }
+            403 | 405 | 437 | 471 | 473..=477 | 485 | 489 | 495 | 520 if asker.is_none() => {
+                self.rejoin_refused(cx, numeric, line)
+            }
+            464..=466 => {
                 self.last_error = Some(crate::plain::numeric(numeric, line, &self.setup.name));
                 self.needs_user = true;
                 self.tell_state(cx);
@@ -114,7 +125,8 @@ impl Network {
             396 if !self.host.is_empty() && !line.param(1).is_empty() => {
                 let user = self.host.split(|byte| *byte == b'@').next().unwrap_or_default();
                 let host = line.param(1);
-                self.host = if host.contains(&b'@') { host.into() } else { [user, b"@", host].concat().into() };
+                self.host =
+                    if host.contains(&b'@') { host.into() } else { [user, b"@", host].concat().into() };
             }
             433 | 437 | 432 | 436 => self.regain.refused(cx.now_ms),
             302 => {
@@ -139,7 +151,8 @@ impl Network {
             let map = self.support.casemap;
             self.users.reorder(map);
             let channels = std::mem::take(&mut self.channels);
-            self.channels = channels.into_values().map(|channel| (map.fold(&channel.name), channel)).collect();
+            self.channels =
+                channels.into_values().map(|channel| (map.fold(&channel.name), channel)).collect();
             let markers = std::mem::take(&mut self.markers);
             self.markers = markers.into_iter().map(|(key, at)| (map.fold(&key), at)).collect();
         }

@@ -9,7 +9,7 @@ use super::gate::Route;
 use crate::ConnId;
 use crate::cx::Cx;
 use crate::encode::Plain;
-use crate::wire::{Line, nick_of};
+use crate::wire::{Line, Text, nick_of};
 
 /// The most nicks watched on one network.
 const MAX_WATCHED: usize = 500;
@@ -46,11 +46,15 @@ impl Presence {
 
     /// The nicks a connection watches.
     pub fn watched_by(&self, conn: ConnId) -> Vec<Box<[u8]>> {
-        self.watched.values().filter(|watch| watch.by.contains(&conn)).map(|watch| watch.name.clone()).collect()
+        self.watched
+            .values()
+            .filter(|watch| watch.by.contains(&conn))
+            .map(|watch| watch.name.clone())
+            .collect()
     }
 
     /// The masks of those who are online (and the nicks of those who are not) among what a connection watches.
-    pub fn states(&self, conn: ConnId) -> (Vec<Box<[u8]>>, Vec<Box<[u8]>>) {
+    pub fn states(&self, conn: ConnId) -> (Vec<Text>, Vec<Text>) {
         let (mut online, mut offline) = (Vec::new(), Vec::new());
         for watch in self.watched.values().filter(|watch| watch.by.contains(&conn)) {
             match &watch.state {
@@ -112,7 +116,8 @@ impl Network {
                 None if count >= limit => full.push((*name).into()),
                 None => {
                     fresh.push((*name).into());
-                    let watch = Watch { name: (*name).into(), by: SmallVec::from_slice(&[conn]), state: None };
+                    let watch =
+                        Watch { name: (*name).into(), by: SmallVec::from_slice(&[conn]), state: None };
                     self.presence.watched.insert(key, watch);
                 }
             }

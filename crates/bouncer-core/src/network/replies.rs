@@ -53,7 +53,9 @@ const FORGET_MS: i64 = 60_000;
 impl Replies {
     /// Notes a command that goes upstream without a label.
     pub fn ask(&mut self, now_ms: i64, conn: ConnId, verb: &[u8], target: &[u8]) {
-        while self.asked.len() >= MAX_ASKED || self.asked.front().is_some_and(|a| now_ms - a.at_ms > FORGET_MS) {
+        while self.asked.len() >= MAX_ASKED
+            || self.asked.front().is_some_and(|a| now_ms - a.at_ms > FORGET_MS)
+        {
             self.asked.pop_front();
         }
         self.asked.push_back(Asked { conn, verb: verb.into(), target: target.into(), at_ms: now_ms });
@@ -61,7 +63,9 @@ impl Replies {
 
     /// Makes a label for a command that goes upstream.
     pub fn label(&mut self, now_ms: i64, conn: ConnId, theirs: Option<&[u8]>) -> String {
-        while self.labels.len() >= MAX_ASKED || self.labels.front().is_some_and(|l| now_ms - l.at_ms > FORGET_MS) {
+        while self.labels.len() >= MAX_ASKED
+            || self.labels.front().is_some_and(|l| now_ms - l.at_ms > FORGET_MS)
+        {
             self.labels.pop_front();
         }
         self.next_label += 1;
@@ -158,8 +162,8 @@ fn family(numeric: u16) -> Option<(&'static [&'static [u8]], bool)> {
     Some(match numeric {
         352 | 354 => (WHO, false),
         315 => (WHO, true),
-        276 | 307 | 308 | 309 | 310 | 311 | 312 | 313 | 314 | 316 | 317 | 319 | 320 | 326 | 327 | 330 | 335 | 338 | 343
-        | 350 | 378 | 379 | 569 | 617 | 671 | 672 | 689 | 690 => (WHOIS, false),
+        276 | 307 | 308 | 309 | 310 | 311 | 312 | 313 | 314 | 316 | 317 | 319 | 320 | 326 | 327 | 330
+        | 335 | 338 | 343 | 350 | 378 | 379 | 569 | 617 | 671 | 672 | 689 | 690 => (WHOIS, false),
         318 | 369 => (WHOIS, true),
         301 => (WHOIS, false),
         321 | 322 => (LIST, false),

@@ -60,7 +60,10 @@ impl Network {
             b"BATCH" => self.batch(cx, &line, asker, route),
             b"ACK" => {
                 if route.label.is_some() {
-                    let plain = Plain { needs: CapSet::of(&[Cap::LabeledResponse]), ..self.plain(&line, CapSet::EMPTY) };
+                    let plain = Plain {
+                        needs: CapSet::of(&[Cap::LabeledResponse]),
+                        ..self.plain(&line, CapSet::EMPTY)
+                    };
                     self.answer(plain, asker, route);
                 }
             }
@@ -72,7 +75,8 @@ impl Network {
                 self.pass(plain, route);
             }
             b"INVITE" => {
-                let needs = if self.is_me(line.param(0)) { CapSet::EMPTY } else { CapSet::of(&[Cap::InviteNotify]) };
+                let needs =
+                    if self.is_me(line.param(0)) { CapSet::EMPTY } else { CapSet::of(&[Cap::InviteNotify]) };
                 let plain = self.plain(&line, needs);
                 self.pass(plain, route);
             }
@@ -85,10 +89,28 @@ impl Network {
                 self.answer(plain, asker, route);
             }
             b"ERROR" => self.last_error = Some(crate::plain::error(line.param(0), &self.setup.name).text),
-            b"PING" | b"PONG" | b"CAP" | b"AUTHENTICATE" => {}
+            b"CAP" => self.caps_changed(&line),
+            b"PING" | b"PONG" | b"AUTHENTICATE" => {}
             _ => {
                 let plain = self.plain(&line, CapSet::EMPTY);
                 self.answer(plain, asker, route);
+            }
+        }
+    }
+
+    /// `CAP ACK` and `CAP DEL` after registration: the client session has asked, here it is only noted.
+    fn caps_changed(&mut self, line: &Line<'_>) {
+        let names = line.params.last().copied().unwrap_or_default();
+        for name in names.split(|byte| *byte == b' ') {
+            let (name, on) = match name.strip_prefix(b"-") {
+                Some(name) => (name, false),
+                None => (name, line.param(1).eq_ignore_ascii_case(b"ACK")),
+            };
+            let Some(cap) = Cap::from_name(name) else { continue };
+            if on {
+                self.caps = self.caps.with(cap);
+            } else if matches!(&line.param(1).to_ascii_uppercase()[..], b"ACK" | b"DEL") {
+                self.caps = self.caps.without(cap);
             }
         }
     }
@@ -128,7 +150,10 @@ impl Network {
                     let ours: Box<str> = cx.ids.token().into();
                     let theirs = route.label.as_ref().map(|(_, theirs)| theirs.clone());
                     if theirs.is_some() {
-                        let opening = bare(vec![format!("+{ours}").into_bytes().into(), b"labeled-response"[..].into()]);
+                        let opening = bare(vec![
+                            format!("+{ours}").into_bytes().into(),
+                            b"labeled-response"[..].into(),
+                        ]);
                         self.pass(opening, Route { to: To::Only(conn), ..route });
                     }
                     Batch::Answer { conn, theirs, name: ours }
@@ -164,7 +189,8 @@ impl Network {
         let own = self.is_me(line.nick()) && line.source.contains(&b'!');
         if own {
             self.learn_own_host(line.source);
-            route.origin = asker.or_else(|| self.replies.take(self.support.casemap, &line.verb(), line.param(0)));
+            route.origin =
+                asker.or_else(|| self.replies.take(self.support.casemap, &line.verb(), line.param(0)));
         } else {
             self.learn_host(line.source);
         }
@@ -172,7 +198,7 @@ impl Network {
         let ctcp = body.first() == Some(&1) && !body.starts_with(b"\x01ACTION");
         let logged = match kind {
             Kind::Tagmsg => line.tags().any(|(key, _)| is_react(key)),
-            _ => !ctcp && !(own && crate::plain::is_secret(line.param(0), body)),
+            _ => !(ctcp || own && crate::plain::is_secret(line.param(0), body)),
         };
         if logged {
             let buffers = self.message_buffer(line, own);

@@ -3,11 +3,11 @@
 use super::gate::Route;
 use super::isupport::Isupport;
 use super::{Network, Phase};
+use crate::CapSet;
 use crate::cx::Cx;
 use crate::encode::Plain;
 use crate::text::spoken;
 use crate::wire::Line;
-use crate::CapSet;
 
 /// How long a JOIN line with several channels may get.
 const MAX_JOIN: usize = 400;
@@ -78,7 +78,11 @@ impl Network {
         let (mut names, mut keys) = (String::new(), String::new());
         let flush = |cx: &mut Cx, names: &mut String, keys: &mut String| {
             if !names.is_empty() {
-                let line = if keys.is_empty() { format!("JOIN {names}\r\n") } else { format!("JOIN {names} {keys}\r\n") };
+                let line = if keys.is_empty() {
+                    format!("JOIN {names}\r\n")
+                } else {
+                    format!("JOIN {names} {keys}\r\n")
+                };
                 self.send(cx, line.into_bytes());
             }
             names.clear();
@@ -167,7 +171,10 @@ impl Network {
         let mut marker = None;
         let now_ms = cx.now_ms;
         if self.gate.lost() > 0 {
-            let text = format!("{} lines from {from} on could not be stored: they are not in the history.", self.gate.lost());
+            let text = format!(
+                "{} lines from {from} on could not be stored: they are not in the history.",
+                self.gate.lost()
+            );
             marker = Some(self.gap(cx, now_ms, text));
         }
         if let Some(marker) = marker {
@@ -192,7 +199,9 @@ impl Network {
         match self.phase {
             Phase::Up => None,
             Phase::Connecting => Some(format!("Connecting to {name}.")),
-            Phase::Down if !self.setup.enabled => Some(format!("{name} is switched off. Switch it on to connect.")),
+            Phase::Down if !self.setup.enabled => {
+                Some(format!("{name} is switched off. Switch it on to connect."))
+            }
             Phase::Down => Some(match &self.last_error {
                 Some(error) => format!("{name} is not connected: {error}"),
                 None => format!("{name} is not connected yet."),
@@ -203,5 +212,7 @@ impl Network {
 
 /// Whether a name or key can stand in a JOIN.
 fn usable(name: &[u8]) -> bool {
-    !name.is_empty() && name.first() != Some(&b':') && !name.iter().any(|b| matches!(b, 0 | b'\r' | b'\n' | b' ' | b','))
+    !name.is_empty()
+        && name.first() != Some(&b':')
+        && !name.iter().any(|b| matches!(b, 0 | b'\r' | b'\n' | b' ' | b','))
 }

@@ -203,7 +203,7 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
-    const MAP: Casemap = Casemap::Rfc1459;
+    const MAP: Casemap = Casemap(irc::Casemapping::Rfc1459);
 
     #[test]
     fn a_user_is_kept_once_and_forgotten_with_the_last_reference() {
@@ -213,7 +213,10 @@ mod tests {
         users.set_host(a, b"b@host");
         users.set_account(a, b"bobby");
         users.rename(MAP, a, b"Rob");
-        assert_eq!((users.nick(a), users.host(a), users.account(a)), (&b"Rob"[..], &b"b@host"[..], &b"bobby"[..]));
+        assert_eq!(
+            (users.nick(a), users.host(a), users.account(a)),
+            (&b"Rob"[..], &b"b@host"[..], &b"bobby"[..])
+        );
         assert_eq!(users.find(MAP, b"bob[x]"), None);
         users.release(MAP, a);
         assert_eq!(users.find(MAP, b"rob"), Some(a));

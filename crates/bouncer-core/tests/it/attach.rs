@@ -13,7 +13,9 @@ fn a_device_is_told_who_it_is_and_where() {
     assert!(got[0].starts_with(":irc.now 001 alice :Welcome to testnet"), "{}", got[0]);
     assert!(got.iter().any(|line| line.contains(" 005 alice ") && line.contains("CHATHISTORY=100")));
     assert!(got.iter().any(|line| line.contains("NETWORK=TestNet")));
-    let at = |what: &str| got.iter().position(|line| line.contains(what)).unwrap_or_else(|| panic!("{what} in {got:#?}"));
+    let at = |what: &str| {
+        got.iter().position(|line| line.contains(what)).unwrap_or_else(|| panic!("{what} in {got:#?}"))
+    };
     assert!(at(" 376 ") < at(":alice!al@host JOIN :#c"));
     assert!(at("JOIN :#c") < at(" 332 alice #c :the topic"));
     assert!(at(" 332 ") < at(" 353 alice = #c :"));

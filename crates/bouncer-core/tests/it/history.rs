@@ -23,7 +23,11 @@ fn ask(world: &mut World, line: &str) -> Vec<String> {
 }
 
 fn bodies(lines: &[String]) -> Vec<&str> {
-    lines.iter().filter(|line| line.contains("PRIVMSG")).filter_map(|line| Some(line.rsplit_once(" :")?.1)).collect()
+    lines
+        .iter()
+        .filter(|line| line.contains("PRIVMSG"))
+        .filter_map(|line| Some(line.rsplit_once(" :")?.1))
+        .collect()
 }
 
 #[test]
@@ -51,7 +55,10 @@ fn targets_are_told_with_their_newest_time() {
     );
     assert!(got[0].ends_with(" draft/chathistory-targets"));
     assert!(got.iter().any(|line| line.contains(" CHATHISTORY TARGETS #c 2023-11-14T")), "{got:?}");
-    assert!(got.iter().any(|line| line.to_lowercase().contains(" chathistory targets bob 2023-11-14t")), "{got:?}");
+    assert!(
+        got.iter().any(|line| line.to_lowercase().contains(" chathistory targets bob 2023-11-14t")),
+        "{got:?}"
+    );
 }
 
 #[test]
@@ -116,7 +123,9 @@ fn a_read_marker_is_told_to_all_devices_and_never_goes_back() {
     world.say(2, "MARKREAD bob");
     assert_eq!(world.take(2), [":irc.now MARKREAD bob *"]);
     world.attach(4, 4, caps);
-    assert!(world.take(4).iter().any(|line| line.ends_with("MARKREAD #c timestamp=2023-11-14T22:13:21.000Z")));
+    assert!(
+        world.take(4).iter().any(|line| line.ends_with("MARKREAD #c timestamp=2023-11-14T22:13:21.000Z"))
+    );
 }
 
 #[test]

@@ -16,8 +16,14 @@ enum Step {
     Own(u8),
     /// Somebody comes, goes, is renamed.
     Moves(u8),
-    Attach { device: u8, history: bool },
-    Detach { which: u8, clean: bool },
+    Attach {
+        device: u8,
+        history: bool,
+    },
+    Detach {
+        which: u8,
+        clean: bool,
+    },
     Lag(u8),
     Drain(u8),
     Pong(u8),
@@ -82,7 +88,9 @@ impl Day {
         let kept: BTreeSet<u32> = world.logs[&NET]
             .entries
             .iter()
-            .filter_map(|(stored, _)| String::from_utf8_lossy(&stored.entry.body).strip_prefix('n')?.parse().ok())
+            .filter_map(|(stored, _)| {
+                String::from_utf8_lossy(&stored.entry.body).strip_prefix('n')?.parse().ok()
+            })
             .collect();
         for client in &mut self.clients {
             let got = world.got.entry(ConnId(client.conn)).or_default();
@@ -90,7 +98,12 @@ impl Day {
                 let Some(number) = numbers(line) else { continue };
                 prop_assert!(kept.contains(&number), "{} reached a device before its commit", number);
                 let last = client.seen.last().copied();
-                prop_assert!(last.is_none_or(|last| last < number), "{:?} then {}: out of order or twice", last, number);
+                prop_assert!(
+                    last.is_none_or(|last| last < number),
+                    "{:?} then {}: out of order or twice",
+                    last,
+                    number
+                );
                 client.seen.push(number);
             }
             got.retain(|line| line.starts_with("PING"));
@@ -187,7 +200,8 @@ impl Day {
         self.collect(world)?;
         for client in &self.clients {
             // While it was there, it got every line but its own, whatever it reads from.
-            let expected: Vec<u32> = (client.began_at + 1..=self.number).filter(|n| !client.own.contains(n)).collect();
+            let expected: Vec<u32> =
+                (client.began_at + 1..=self.number).filter(|n| !client.own.contains(n)).collect();
             let seen: Vec<u32> = client.seen.iter().copied().filter(|n| *n > client.began_at).collect();
             prop_assert_eq!(seen, expected, "connection {} of device {}", client.conn, client.device);
         }
@@ -211,7 +225,13 @@ impl Day {
             for number in first + 1..=self.number {
                 let seen = times.get(&number).copied().unwrap_or_default();
                 prop_assert!(seen > 0, "device {} never saw {}", device, number);
-                prop_assert!(seen == 1 || self.cut.contains(device) || mine.len() > 1 && self.shares(*device), "device {} saw {} {} times", device, number, seen);
+                prop_assert!(
+                    seen == 1 || self.cut.contains(device) || mine.len() > 1 && self.shares(*device),
+                    "device {} saw {} {} times",
+                    device,
+                    number,
+                    seen
+                );
             }
         }
         Ok(())

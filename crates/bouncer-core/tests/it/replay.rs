@@ -152,7 +152,9 @@ fn a_slow_reader_gets_its_answers_and_what_changed_once_it_has_caught_up() {
     world.input(Input::Drained { conn: ConnId(1) });
     world.run();
     let got = world.take(1);
-    let at = |what: &str| got.iter().position(|line| line.contains(what)).unwrap_or_else(|| panic!("{what}: {got:#?}"));
+    let at = |what: &str| {
+        got.iter().position(|line| line.contains(what)).unwrap_or_else(|| panic!("{what}: {got:#?}"))
+    };
     assert!(at("PRIVMSG #c :one") < at(" 353 "));
     assert!(at(" 366 ") < at(":bob!b@h AWAY"));
     at(":bob!b@h ACCOUNT :bobby");

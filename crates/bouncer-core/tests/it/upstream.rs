@@ -1,6 +1,6 @@
 //! The upstream: state, reconnects, answers to whoever asked, trouble in plain words.
 
-use bouncer_core::{CapSet, Effect, Input};
+use bouncer_core::{Cap, CapSet, Effect, Input};
 
 use crate::world::{NET, World, setup};
 
@@ -15,7 +15,9 @@ fn channels_and_keys_are_kept_and_joined_again() {
     assert_eq!(world.saved.len(), 1);
     world.said(":op!o@h KICK #secret alice :out");
     world.input(Input::UpstreamDown { network: NET, reason: "It broke.", needs_user: false });
-    assert!(world.taken(1, "NOTICE").iter().any(|line| line.contains("Disconnected from testnet: It broke.")));
+    assert!(
+        world.taken(1, "NOTICE").iter().any(|line| line.contains("Disconnected from testnet: It broke."))
+    );
     world.take_sent();
     world.connect(&[]);
     assert!(world.take_sent().contains(&"JOIN #secret key".to_owned()), "kept after a kick");
@@ -33,7 +35,10 @@ fn a_reconnect_without_upstream_history_leaves_a_visible_gap_marker() {
     world.say(1, "CHATHISTORY LATEST #c * 10");
     world.run();
     let got = world.take(1);
-    assert!(got.iter().any(|line| line.contains("NOTICE #c :Not connected to testnet from 2023-11-14 22:13 UTC")), "{got:?}");
+    assert!(
+        got.iter().any(|line| line.contains("NOTICE #c :Not connected to testnet from 2023-11-14 22:13 UTC")),
+        "{got:?}"
+    );
 }
 
 #[test]
@@ -46,7 +51,10 @@ fn what_was_missed_is_fetched_by_the_upstreams_own_history_once() {
     world.take_sent();
     world.connect(caps);
     let sent = world.take_sent();
-    assert!(sent.iter().any(|line| line.starts_with("CHATHISTORY TARGETS timestamp=2023-11-14T22:13:2")), "{sent:?}");
+    assert!(
+        sent.iter().any(|line| line.starts_with("CHATHISTORY TARGETS timestamp=2023-11-14T22:13:2")),
+        "{sent:?}"
+    );
     world.line(":srv BATCH +t draft/chathistory-targets");
     world.line("@batch=t :srv CHATHISTORY TARGETS bob 2023-11-14T22:13:40.000Z");
     world.line(":srv BATCH -t");
@@ -75,7 +83,9 @@ fn what_was_missed_is_fetched_by_the_upstreams_own_history_once() {
 fn the_wanted_nick_is_taken_back_when_it_is_free() {
     let mut world = World::with(vec![setup(NET, "testnet")]);
     world.input(Input::UpstreamUp { network: NET, nick: b"alice_", caps: CapSet::EMPTY });
-    for line in [":srv 001 alice_ :hi", ":srv 005 alice_ MONITOR=10 :are supported", ":srv 422 alice_ :No MOTD"] {
+    for line in
+        [":srv 001 alice_ :hi", ":srv 005 alice_ MONITOR=10 :are supported", ":srv 422 alice_ :No MOTD"]
+    {
         world.line(line);
     }
     assert!(world.take_sent().contains(&"MONITOR + :alice".to_owned()));
@@ -147,9 +157,14 @@ fn capabilities_come_and_go_with_the_upstream() {
     world.attach(1, 1, &[]);
     let offers = |world: &mut World| -> Vec<CapSet> {
         let all = std::mem::take(&mut world.other);
-        all.into_iter().filter_map(|effect| match effect { Effect::Offer { caps, .. } => Some(caps), _ => None }).collect()
+        all.into_iter()
+            .filter_map(|effect| match effect {
+                Effect::Offer { caps, .. } => Some(caps),
+                _ => None,
+            })
+            .collect()
     };
-    let named = |caps: CapSet| caps.names().any(|name| name == "away-notify");
+    let named = |caps: CapSet| caps.has(Cap::AwayNotify);
     assert!(named(offers(&mut world)[0]));
     world.input(Input::UpstreamDown { network: NET, reason: "", needs_user: false });
     assert!(!named(offers(&mut world)[0]));

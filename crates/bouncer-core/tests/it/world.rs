@@ -3,13 +3,19 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use bouncer_core::{
-    Answer, Attach, Bound, CapSet, Commit, ConnId, Cursor, DeviceId, Effect, Entry, Input, Kinds, NetworkId,
-    NetworkSetup, Page, Position, Profile, Query, QueryId, Request, RequestId, SavedChannel, Stored, Ticket, User,
+    Answer, Attach, Bound, Cap, CapSet, Commit, ConnId, Cursor, DeviceId, Effect, Entry, Input, Kinds,
+    NetworkId, NetworkSetup, Page, Position, Profile, Query, QueryId, Request, RequestId, SavedChannel,
+    Stored, Ticket, User,
 };
 use uuid::Uuid;
 
 pub const NET: NetworkId = NetworkId(Uuid::from_u128(1));
 pub const OTHER: NetworkId = NetworkId(Uuid::from_u128(2));
+
+/// Capabilities by name.
+pub fn named(names: &[&str]) -> CapSet {
+    names.iter().map(|name| Cap::from_name(name.as_bytes()).unwrap()).collect()
+}
 
 /// A store of one stream each.
 #[derive(Default)]
@@ -48,7 +54,7 @@ pub struct World {
     pub saved: Vec<SavedChannel>,
     pub other: Vec<Effect>,
     /// msgids known, for duplicates.
-    known: BTreeMap<String, (Box<[u8]>, Box<[u8]>)>,
+    known: BTreeMap<String, [Box<[u8]>; 2]>,
 }
 
 pub fn setup(id: NetworkId, name: &str) -> NetworkSetup {
@@ -76,7 +82,10 @@ pub fn profile() -> Profile {
 impl World {
     pub fn with(networks: Vec<NetworkSetup>) -> Self {
         let now = 1_700_000_000_000;
-        let logs = networks.iter().map(|network| (network.id, Log { epoch: 1 << 32, entries: Vec::new() })).collect();
+        let logs = networks
+            .iter()
+            .map(|network| (network.id, Log { epoch: 1 << 32, entries: Vec::new() }))
+            .collect();
         Self {
             user: User::new(profile(), networks, now),
             now,
@@ -105,7 +114,7 @@ impl World {
     }
 
     pub fn connect(&mut self, caps: &[&str]) {
-        let caps = CapSet::from_names(caps.iter().copied());
+        let caps = named(caps);
         self.input(Input::UpstreamUp { network: NET, nick: b"alice", caps });
         for line in [
             ":srv 001 alice :Welcome",
@@ -169,7 +178,7 @@ impl World {
             bind: None,
             client: None,
             nick: b"al".to_vec(),
-            caps: CapSet::from_names(caps.iter().copied()),
+            caps: named(caps),
             cursors,
         };
         self.input(Input::Attach { conn: ConnId(conn), attach });
@@ -233,7 +242,7 @@ impl World {
     }
 
     fn store(&mut self, network: NetworkId, mut entry: Entry) -> Commit {
-        let line = (entry.from.clone(), entry.body.clone());
+        let line = [entry.from.clone(), entry.body.clone()];
         match self.known.get(&*entry.msgid) {
             Some(known) if *known == line => return Commit::Duplicate,
             Some(_) => entry.msgid = format!("{}-2", entry.msgid).into(),
@@ -249,8 +258,7 @@ impl World {
             entry.ts_ms += 1;
         }
         let position = Position { epoch: log.epoch, offset: log.entries.len() as u64 + 1 };
-        let commit =
-            Commit::Stored { position, ts_ms: entry.ts_ms, msgid: Some(entry.msgid.clone()) };
+        let commit = Commit::Stored { position, ts_ms: entry.ts_ms, msgid: Some(entry.msgid.clone()) };
         entry.buffers.clear();
         log.entries.push((Stored { position, entry }, buffers));
         commit
@@ -275,13 +283,17 @@ impl World {
 
     fn ask(&mut self, query: Query) -> Answer {
         let shown = |stored: &Stored, kinds: Kinds| kinds == Kinds::All || stored.entry.kind.is_message();
-        let plain = |entries: Vec<Stored>| Answer::Entries { entries, more: false, reached: None, inexact: false };
+        let plain =
+            |entries: Vec<Stored>| Answer::Entries { entries, more: false, reached: None, inexact: false };
         match query {
             Query::Since { network, after, limit, kinds } => {
                 let after = after.map(|cursor| cursor.position).unwrap_or_default();
                 let entries = &self.logs[&network].entries;
-                let mut rest: Vec<_> =
-                    entries.iter().filter(|(s, _)| s.position > after && shown(s, kinds)).map(|(s, _)| s.clone()).collect();
+                let mut rest: Vec<_> = entries
+                    .iter()
+                    .filter(|(s, _)| s.position > after && shown(s, kinds))
+                    .map(|(s, _)| s.clone())
+                    .collect();
                 let more = rest.len() > limit as usize;
                 rest.truncate(limit as usize);
                 Answer::Entries { entries: rest, more, reached: None, inexact: false }
@@ -317,7 +329,11 @@ impl World {
                     Page::Between(from, to) => match (time(from), time(to)) {
                         (Some(a), Some(b)) => {
                             let (low, high) = (a.min(b), a.max(b));
-                            all.iter().filter(|s| s.entry.ts_ms > low && s.entry.ts_ms < high).take(limit).cloned().collect()
+                            all.iter()
+                                .filter(|s| s.entry.ts_ms > low && s.entry.ts_ms < high)
+                                .take(limit)
+                                .cloned()
+                                .collect()
                         }
                         _ => return Answer::UnknownMsgid,
                     },
