@@ -84,7 +84,7 @@ async fn tls_is_served_and_trusted_under_the_sites_own_name() {
     let router = Router::new().route("/", get(|| async { "secret" }));
     tokio::spawn(serve(listener, router, Some(config), shutdown.clone()));
     let sites = Sites::from_base("https://localhost:8443").unwrap();
-    let http = HttpClient::trusting(&[tls.authority_pem.clone()]).unwrap();
+    let http = HttpClient::trusting(std::slice::from_ref(&tls.authority_pem)).unwrap();
     http.map_site(&sites.my, Target { address, tls: true });
     let answer = http.get(&sites.my.url("/")).unwrap().send().await.unwrap();
     assert_eq!(answer.text().await.unwrap(), "secret");
