@@ -197,6 +197,10 @@ pub(crate) async fn enter(
 
 /// Writes what is wrong into the form, and says with which status the page comes back. What is no matter of the form
 /// becomes a page of its own.
+#[expect(
+    clippy::result_large_err,
+    reason = "the error is the answer itself, made once and handed on at once"
+)]
 pub(crate) fn refuse(form: &mut Form, error: Error) -> std::result::Result<StatusCode, Response> {
     let answer = match error {
         Error::Answer(answer) => answer,

@@ -39,8 +39,8 @@ pub struct Wish {
 enum Refused {
     /// The client or its redirect URI is not known: nothing may be sent there.
     Here(&'static str),
-    /// Told to the relying party.
-    Back(Url, Option<String>, &'static str, &'static str),
+    /// Told to the relying party, at this address.
+    Back(Box<Url>),
 }
 
 impl Gatekeeper {
@@ -62,7 +62,10 @@ impl Gatekeeper {
             .ok_or(Refused::Here("The site that sent you here gave a way back that is not known."))?
             .clone();
         let state = get("state").map(str::to_owned);
-        let back = |code, text| Refused::Back(redirect_uri.clone(), state.clone(), code, text);
+        let back = |code, text| {
+            let answer = [("error", code), ("error_description", text)];
+            Refused::Back(Box::new(self.way_back(&redirect_uri, state.as_deref(), &answer)))
+        };
         for (index, (name, _)) in pairs.iter().enumerate() {
             if pairs[..index].iter().any(|(earlier, _)| earlier == name) {
                 return Err(back("invalid_request", "A parameter came twice."));
@@ -159,10 +162,7 @@ pub async fn authorize(
             let advice = "Go back to the page you came from and try again from there.";
             return Problem::new(StatusCode::BAD_REQUEST, what, advice).into_response();
         }
-        Err(Refused::Back(redirect_uri, state, code, text)) => {
-            let answer = [("error", code), ("error_description", text)];
-            return see_other(&gate.way_back(&redirect_uri, state.as_deref(), &answer));
-        }
+        Err(Refused::Back(back)) => return see_other(&back),
     };
     let who = match session_cookie(&headers) {
         Some(cookie) => match gate.signed_in(&cookie, now).await {

@@ -64,10 +64,11 @@ impl Gatekeeper {
     async fn log_out(&self, visit: Visit, who: Option<SignedIn>, farewell: &Farewell) -> Result<Response> {
         let mut upstream = None;
         if let Some(who) = who {
-            if let Some(sealed) = &who.session.upstream_id_token {
-                let token = self.0.keyring.unseal(UPSTREAM_TOKEN, sealed)?;
-                upstream = self.0.upstream.as_ref().zip(String::from_utf8(token.to_vec()).ok());
-            }
+            // A hint that cannot be opened any more (the keys were changed) only means that the provider asks first.
+            let sealed = who.session.upstream_id_token.as_deref().unwrap_or_default();
+            let hint = self.0.keyring.unseal(UPSTREAM_TOKEN, sealed).ok();
+            let hint = hint.and_then(|hint| String::from_utf8(hint.to_vec()).ok());
+            upstream = self.0.upstream.as_ref().zip(hint);
             self.end_session(who.account.sub, &who.session.sid, visit.now).await?;
         }
         let after = farewell.to.as_ref().map(Url::to_string);

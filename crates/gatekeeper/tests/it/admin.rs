@@ -1,9 +1,13 @@
 //! What an administrator does.
 
+use auth::jwt;
 use contracts::{Role, Status};
 use entitlements::{Amount, Limit, Override};
 
+use service::secrets::Keyring;
+
 use crate::on_both_engines;
+use crate::provider::tokens;
 use crate::world::{Wishes, World};
 
 async fn a_downgrade_keeps_what_is_over_for_thirty_days(world: World) {
@@ -55,7 +59,36 @@ async fn a_suspension_ends_every_session_and_is_lifted_again(world: World) {
     assert_eq!(admin.set_admin("alice", true).await.unwrap().roles, [Role::Admin]);
 }
 
+async fn every_secret_moves_to_a_new_key(world: World) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("secret.key");
+    std::fs::write(&file, world.key.as_str()).unwrap();
+    let first = world;
+    let mut browser = first.signed_up("alice").await;
+    let seed = crate::pages::turn_on_two_steps(&mut browser).await;
+    let old_id_token = tokens(&first, &mut browser).await["id_token"].as_str().unwrap().to_owned();
+    let password = first.app_password("alice").await.secret;
+
+    let both = Keyring::rotate(&file).unwrap();
+    let rotated = first.with_keys(both).await;
+    rotated.gate.admin().rotate_key().await.unwrap();
+    let text = std::fs::read_to_string(&file).unwrap();
+    let newest = Keyring::parse(text.lines().next().unwrap()).unwrap();
+    let after = first.with_keys(newest).await;
+
+    let keys = serde_json::from_str(&after.browser().get("/jwks").await.body).unwrap();
+    jwt::verify_signature_only::<serde_json::Value>(&old_id_token, &keys).unwrap();
+    let form = [("username", "alice"), ("password", crate::world::PASSWORD)];
+    let page = after.browser().post("/sign-in", &form).await;
+    let code = crate::pages::app_code(&seed, 1);
+    let form = [("step", page.hidden("step")), ("code", code)];
+    let form: Vec<(&str, &str)> = form.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    assert_eq!(after.browser().post("/sign-in/code", &form).await.status, 303);
+    crate::doors::comes_in(&after, "alice", &password).await;
+}
+
 on_both_engines!(
+    every_secret_moves_to_a_new_key,
     a_downgrade_keeps_what_is_over_for_thirty_days,
     a_new_account_gets_the_plan_of_the_house,
     accounts_are_found_by_a_part_of_their_name,

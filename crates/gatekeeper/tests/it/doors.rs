@@ -57,6 +57,12 @@ fn refusal(answer: SaslAnswer) -> String {
     }
 }
 
+/// Whether an app password opens the door, whichever way.
+pub async fn comes_in(world: &World, name: &str, password: &str) {
+    success(plain(world, name, password).await);
+    success(scram(world, name, password).await);
+}
+
 async fn an_app_password_opens_the_door_by_plain_and_scram(world: World) {
     world.signed_up("alice").await;
     world.app_password("alice").await;

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::on_both_engines;
 use crate::provider::{authorize_url, tokens};
-use crate::world::{PASSWORD, Wishes, World, until};
+use crate::world::{Browser, PASSWORD, Wishes, World, until};
 
 async fn who_signs_in_gets_a_new_session_and_the_old_one_ends(world: World) {
     let mut browser = world.signed_up("alice").await;
@@ -116,7 +116,7 @@ async fn an_invitation_lets_so_many_in_and_a_closed_house_nobody(world: World) {
 }
 
 /// The code an authenticator app shows for a base 32 key, so many steps from now.
-fn app_code(key: &str, later: i64) -> String {
+pub fn app_code(key: &str, later: i64) -> String {
     let bits: String = key
         .bytes()
         .filter(|byte| *byte != b' ')
@@ -135,11 +135,25 @@ fn app_code(key: &str, later: i64) -> String {
     format!("{:06}", word % 1_000_000)
 }
 
+/// Turns two-step sign-in on and returns the app's key.
+pub async fn turn_on_two_steps(browser: &mut Browser) -> String {
+    let page = browser.get("/account/two-step").await;
+    let key = shown_key(&page.body);
+    let sealed = page.hidden("sealed");
+    let page = browser.post("/account/two-step", &[("sealed", &sealed), ("code", &app_code(&key, 0))]).await;
+    assert_eq!(page.status, 200);
+    key
+}
+
+fn shown_key(body: &str) -> String {
+    let start = body.find("<code class=\"break\">").unwrap() + "<code class=\"break\">".len();
+    body[start..].split('<').next().unwrap().to_owned()
+}
+
 async fn two_step_sign_in_asks_for_a_code_and_takes_each_once(world: World) {
     let mut browser = world.signed_up("alice").await;
     let page = browser.get("/account/two-step").await;
-    let start = page.body.find("<code class=\"break\">").unwrap() + "<code class=\"break\">".len();
-    let key = page.body[start..].split('<').next().unwrap().to_owned();
+    let key = shown_key(&page.body);
     let sealed = page.hidden("sealed");
     assert_eq!(
         browser.post("/account/two-step", &[("sealed", &sealed), ("code", "000000")]).await.status,

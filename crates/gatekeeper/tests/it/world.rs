@@ -29,6 +29,8 @@ pub struct World {
     pub shutdown: Shutdown,
     pub database: Option<String>,
     pub keyring: Keyring,
+    /// The key, as a file holds it.
+    pub key: String,
     base: String,
     folder: Arc<TempDir>,
 }
@@ -77,9 +79,17 @@ impl World {
         world.await
     }
 
+    /// The same installation with other keys.
+    pub async fn with_keys(&self, keyring: Keyring) -> Self {
+        open(&self.base, self.database.clone(), Wishes::default(), Arc::clone(&self.folder), keyring).await
+    }
+
     pub async fn make(base: &str, database: Option<String>, wishes: Wishes) -> Self {
         let folder = Arc::new(tempfile::tempdir().unwrap());
-        open(base, database, wishes, folder, Keyring::ephemeral().unwrap()).await
+        let key = service::secrets::random_token().unwrap();
+        let mut world = open(base, database, wishes, folder, Keyring::parse(&key).unwrap()).await;
+        world.key = key;
+        world
     }
 
     pub fn browser(&self) -> Browser {
@@ -145,7 +155,8 @@ async fn open(
     };
     let gate = Gatekeeper::open(Config::load(&source).unwrap(), deps).await.unwrap();
     serve(&http, &sites.auth, gate.site()).await;
-    World { gate, sites, http, shutdown, database, keyring, base: base.to_owned(), folder }
+    let (base, key) = (base.to_owned(), String::new());
+    World { gate, sites, http, shutdown, database, keyring, key, base, folder }
 }
 
 fn portal(sites: &Sites) -> Client {
