@@ -11,6 +11,9 @@ use crate::{
 };
 use crate::{RequestId, Ticket};
 
+/// What we are away with while no device is attached.
+pub(crate) const ABSENT: &[u8] = b"Not at a keyboard right now";
+
 /// What a question to the store was for.
 #[derive(Debug, Clone)]
 pub(crate) enum Question {
@@ -46,9 +49,13 @@ pub struct User {
 impl User {
     /// An account with its networks, none connected, no device attached.
     pub fn new(profile: Profile, networks: Vec<NetworkSetup>, now_ms: i64) -> Self {
+        let mut cx = Cx::new(&profile, now_ms);
+        let mut networks: Vec<_> = networks.into_iter().map(Network::new).collect();
+        // Nobody is attached yet.
+        networks.iter_mut().for_each(|network| network.set_away(&mut cx, Some(ABSENT.into())));
         Self {
-            cx: Cx::new(&profile, now_ms),
-            networks: networks.into_iter().map(Network::new).collect(),
+            cx,
+            networks,
             conns: Vec::new(),
             seen: Vec::new(),
             asked: HashMap::new(),
@@ -235,7 +242,7 @@ impl User {
         let Some(at) = self.network(id) else { return };
         let mut devices = self.conns.iter().filter(|conn| conn.network == Some(id)).peekable();
         let away: Option<Box<[u8]>> = match devices.peek() {
-            None => Some(b"Not at a keyboard right now"[..].into()),
+            None => Some(ABSENT.into()),
             Some(_) => {
                 let texts: Option<Vec<_>> = devices.map(|conn| conn.away.clone()).collect();
                 texts.and_then(|mut texts| texts.pop())
@@ -255,12 +262,13 @@ impl User {
                 if !network.is_up() {
                     network.nick = now.nick.as_bytes().into();
                 }
+                network.follow_channels(&mut self.cx, &before.channels);
                 let text = crate::bouncer_networks::changes(&before, &now);
                 self.tell_networks(id, &text);
             }
             None => {
                 let mut network = Network::new(setup);
-                network.set_away(&mut self.cx, Some(b"Not at a keyboard right now"[..].into()));
+                network.set_away(&mut self.cx, Some(ABSENT.into()));
                 let text = crate::bouncer_networks::attributes(&network);
                 self.networks.push(network);
                 self.tell_networks(id, &text);

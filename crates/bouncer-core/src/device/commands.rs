@@ -69,7 +69,7 @@ impl User {
         };
         conn.away = match text {
             b"" => None,
-            b"*" => Some(b"Not at a keyboard right now"[..].into()),
+            b"*" => Some(crate::user::ABSENT.into()),
             text => Some(text.into()),
         };
         let network = conn.network;

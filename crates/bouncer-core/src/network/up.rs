@@ -3,11 +3,11 @@
 use super::gate::Route;
 use super::isupport::Isupport;
 use super::{Network, Phase};
-use crate::CapSet;
 use crate::cx::Cx;
 use crate::encode::Plain;
 use crate::text::spoken;
 use crate::wire::Line;
+use crate::{CapSet, SavedChannel};
 
 /// How long a JOIN line with several channels may get.
 const MAX_JOIN: usize = 400;
@@ -106,6 +106,29 @@ impl Network {
             }
         }
         flush(cx, &mut names, &mut keys);
+    }
+
+    /// Somebody has changed the list of kept channels: joins what is new and leaves what is gone.
+    pub fn follow_channels(&self, cx: &mut Cx, before: &[SavedChannel]) {
+        let named = |list: &[SavedChannel], name: &str| {
+            list.iter().any(|saved| self.support.casemap.same(saved.name.as_bytes(), name.as_bytes()))
+        };
+        if self.welcoming {
+            return;
+        }
+        for new in self.setup.channels.iter().filter(|saved| !named(before, &saved.name)) {
+            if usable(new.name.as_bytes()) && !self.channels.contains_key(&self.key(new.name.as_bytes())) {
+                let key = new.key.as_deref().filter(|key| usable(key.as_bytes()));
+                let params: Vec<&[u8]> =
+                    [Some(new.name.as_bytes()), key.map(str::as_bytes)].into_iter().flatten().collect();
+                self.say(cx, "JOIN", &params);
+            }
+        }
+        for old in before.iter().filter(|saved| !named(&self.setup.channels, &saved.name)) {
+            if self.channels.contains_key(&self.key(old.name.as_bytes())) {
+                self.say(cx, "PART", &[old.name.as_bytes()]);
+            }
+        }
     }
 
     /// A kept channel does not take us back.

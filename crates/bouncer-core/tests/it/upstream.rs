@@ -24,6 +24,23 @@ fn channels_and_keys_are_kept_and_joined_again() {
 }
 
 #[test]
+fn a_changed_list_of_channels_is_followed_at_once() {
+    let mut world = World::connected(&[]);
+    world.take_sent();
+    let mut network = setup(NET, "testnet");
+    network.channels.push(bouncer_core::SavedChannel { name: "#new".into(), key: Some("k".into()) });
+    world.input(Input::Network(Box::new(network)));
+    assert_eq!(world.take_sent(), ["JOIN #new :k", "PART :#c"]);
+}
+
+#[test]
+fn we_are_away_from_the_first_moment_if_nobody_is_attached() {
+    let mut world = World::with(vec![setup(NET, "testnet")]);
+    world.connect(&[]);
+    assert!(world.take_sent().contains(&"AWAY :Not at a keyboard right now".to_owned()));
+}
+
+#[test]
 fn a_reconnect_without_upstream_history_leaves_a_visible_gap_marker() {
     let mut world = World::connected(&[]);
     world.input(Input::UpstreamDown { network: NET, reason: "", needs_user: false });
