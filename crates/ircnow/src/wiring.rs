@@ -158,7 +158,8 @@ fn clients(base: &Base) -> Result<Vec<Client>> {
 
 /// What the portal tells the issuer about itself, in both their processes.
 fn portal_login(base: &Base) -> Settings {
-    Settings::new(&base.sites.my, &base.sites.auth, "portal", base.secret_of("portal"))
+    let settings = Settings::new(&base.sites.my, &base.sites.auth, "portal", base.secret_of("portal"));
+    Settings { after_logout: base.sites.root.url("/"), ..settings }
 }
 
 /// The bouncer, its door listening.

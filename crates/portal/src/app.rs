@@ -6,7 +6,7 @@ use auth::{RelyingParty, UserClaims};
 use axum::extract::FromRequestParts;
 use axum::response::{IntoResponse as _, Response};
 use axum_extra::extract::CookieJar;
-use contracts::{Account, AccountData, Accounts, Bouncers, Call, Credential, Sub};
+use contracts::{Account, AccountData, Accounts, Bouncers, Call, Credential, Sub, WellKnownNetwork};
 use entitlements::Table;
 use http::request::Parts;
 use http::{HeaderMap, Uri};
@@ -114,6 +114,11 @@ impl App {
             secret: fresh.map(|fresh| fresh.secret.clone()),
             local: self.local_certificate(),
         }
+    }
+
+    /// Whether this installation could have a network of its own beside it and has none: then pages say how to get it.
+    pub fn lacks_local_network(&self, offers: &[WellKnownNetwork]) -> bool {
+        crate::clients::is_this_machine(&self.sites.irc.host) && !offers.iter().any(|offer| offer.local)
     }
 
     fn local_certificate(&self) -> Option<LocalCertificate> {

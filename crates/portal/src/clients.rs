@@ -445,7 +445,8 @@ fn mirc(s: &Setup) -> Guide {
     }
 }
 
-fn is_this_machine(host: &str) -> bool {
+/// Whether a host name is this very machine.
+pub(crate) fn is_this_machine(host: &str) -> bool {
     host == "localhost" || host.ends_with(".localhost") || host.starts_with("127.") || host == "::1"
 }
 

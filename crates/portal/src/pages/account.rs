@@ -191,14 +191,25 @@ pub(crate) async fn export(State(app): State<Arc<App>>, viewer: Viewer) -> Page 
         .into_response())
 }
 
+/// How long ago somebody may have proven who they are before they do what cannot be undone, seconds.
+const PROVEN_WITHIN: i64 = 600;
+/// Where they prove it again.
+const PROVE: &str = "/auth/login?prompt=login&return_to=/account/delete";
+
 /// `GET /account/delete`
 pub(crate) async fn ask_delete(viewer: Viewer) -> Page {
+    if !viewer.claims.is_fresh(PROVEN_WITHIN) {
+        return Ok(go(PROVE));
+    }
     let username = viewer.account.username.clone();
     page(&Delete { shell: viewer.shell.section("account"), username, form: Form::new() })
 }
 
 /// `POST /account/delete`: `confirm`, the user name.
 pub(crate) async fn delete(State(app): State<Arc<App>>, viewer: Viewer, axum::Form(sent): Sent) -> Page {
+    if !viewer.claims.is_fresh(PROVEN_WITHIN) {
+        return Ok(go(PROVE));
+    }
     let mut form = Form::from_pairs(sent);
     let username = viewer.account.username.clone();
     if form.trimmed("confirm") != username {

@@ -43,6 +43,7 @@ struct New {
     shell: SiteShell,
     form: Form,
     offers: Vec<WellKnownNetwork>,
+    lacks_local: bool,
     picked: Option<WellKnownNetwork>,
     tls: Choices,
     sasl: Choices,
@@ -104,6 +105,7 @@ fn render_new(
         &New {
             key: app.key_of(&form),
             shell: viewer.shell.section("networks"),
+            lacks_local: app.lacks_local_network(&offers),
             form,
             offers,
             picked,

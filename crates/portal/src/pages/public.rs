@@ -76,6 +76,7 @@ struct Landing {
     prices: Vec<Price>,
     add_ons: Vec<(String, String)>,
     sign_up: String,
+    gone: bool,
 }
 
 /// `GET /` of irc.now.
@@ -89,6 +90,7 @@ pub(crate) async fn landing(State(app): State<Arc<App>>, uri: Uri, headers: Head
             .map(|(_, add_on)| (add_on.title.clone(), price(add_on.price_cents)))
             .collect(),
         sign_up: app.sign_up(),
+        gone: uri.query() == Some("gone"),
     })
 }
 

@@ -23,6 +23,7 @@ struct Start {
     parts: Parts,
     form: Form,
     pick: Option<Vec<WellKnownNetwork>>,
+    lacks_local: bool,
     asks_password: bool,
     fresh: Option<Fresh>,
     guides: Vec<Guide>,
@@ -49,6 +50,7 @@ pub(crate) async fn show(State(app): State<Arc<App>>, viewer: Viewer, jar: Cooki
     page(&Start {
         parts,
         form: Form::new().with("nick", viewer.account.username.as_str()).with("name", "my first client"),
+        lacks_local: pick.as_ref().is_some_and(|offers| app.lacks_local_network(offers)),
         pick,
         asks_password: !snapshot.has_credential(),
         fresh,

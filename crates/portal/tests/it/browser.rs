@@ -103,3 +103,54 @@ async fn live_parts_tick_and_eight_pages_leave_room_for_a_form() {
     browser.click("Make a password").await.unwrap();
     browser.wait_for("laptop is ready").await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_scripts_the_first_run_ticks_by_loading_the_page_again() {
+    testkit::part!(Chromium);
+    let (site, _, my) = served().await;
+    let mut browser = Browser::start_with(serde_json::json!({"javaScript": false})).await.unwrap();
+    sign_in(&mut browser, &my).await;
+    browser.goto(&format!("{my}/")).await.unwrap();
+    browser.wait_for("Your first message").await.unwrap();
+    browser.click("Connect").await.unwrap();
+    browser.wait_for("Connecting now").await.unwrap();
+    for (_, network) in &mut site.world.rows.lock().unwrap().networks {
+        network.state.phase = Phase::Connected;
+    }
+    browser.fill("Its name", "laptop").await.unwrap();
+    browser.click("Make a password").await.unwrap();
+    browser.wait_for("localnet, connected as").await.unwrap();
+    assert_eq!(browser.text("#fresh-password").await.unwrap(), "kq7m-3xvd-91hf-tz0c-ap4w-e6ry");
+    // The tabs are radios: another client's steps come without a script too, with the password filled in.
+    browser.click("label[for=c-senpai]").await.unwrap();
+    let senpai = browser.text("pre[data-client=senpai]").await.unwrap();
+    assert!(senpai.contains("password \"kq7m-3xvd-91hf-tz0c-ap4w-e6ry\""), "{senpai}");
+    let network = site.world.rows.lock().unwrap().networks[0].1.id;
+    browser.goto(&format!("{my}/networks/{network}")).await.unwrap();
+    browser.click("Delete localnet").await.unwrap();
+    browser.wait_for("localnet is deleted").await.unwrap();
+    browser.click("Undo").await.unwrap();
+    browser.wait_for("Connected").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_keyboard_alone_reaches_everything_and_skips_the_navigation() {
+    testkit::part!(Chromium);
+    let (site, _, my) = served().await;
+    let mut browser = Browser::start().await.unwrap();
+    sign_in(&mut browser, &my).await;
+    browser.goto(&format!("{my}/passwords")).await.unwrap();
+    let press = |key: &str| serde_json::json!({"key": key});
+    browser.command("press", press("Tab")).await.unwrap();
+    let first = browser.eval("document.activeElement.textContent").await.unwrap();
+    assert_eq!(first, "Skip to the content");
+    browser.command("press", press("Enter")).await.unwrap();
+    browser.command("press", press("Tab")).await.unwrap();
+    let field = browser.eval("document.activeElement.name").await.unwrap();
+    assert_eq!(field, "name", "the first field of the page comes first after the skip");
+    for key in ["d", "e", "s", "k", "Enter"] {
+        browser.command("press", press(key)).await.unwrap();
+    }
+    browser.wait_for("desk is ready").await.unwrap();
+    assert_eq!(site.world.rows.lock().unwrap().credentials.len(), 1);
+}
