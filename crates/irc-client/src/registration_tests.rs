@@ -6,7 +6,11 @@ use super::*;
 
 fn config() -> ClientConfig {
     let wanted = CapSet::of(&[Cap::ServerTime, Cap::MessageTags]);
-    ClientConfig { wanted, ident: "u42".into(), ..ClientConfig::new("Libera.Chat", "irc.test", 6697, "alice") }
+    ClientConfig {
+        wanted,
+        ident: "u42".into(),
+        ..ClientConfig::new("Libera.Chat", "irc.test", 6697, "alice")
+    }
 }
 
 fn with_password() -> ClientConfig {
@@ -49,7 +53,8 @@ const NONCE: [u8; NONCE_LEN] = [7; NONCE_LEN];
 fn the_first_lines_carry_password_nick_and_the_stable_ident() {
     let config = ClientConfig { server_password: Some("s p".to_owned().into()), ..config() };
     let lines = Registration::new(&config, true, NONCE).begin();
-    let lines: Vec<_> = lines.iter().map(|line| String::from_utf8_lossy(line).trim_end().to_owned()).collect();
+    let lines: Vec<_> =
+        lines.iter().map(|line| String::from_utf8_lossy(line).trim_end().to_owned()).collect();
     assert_eq!(lines, ["CAP LS 302", "PASS :s p", "NICK alice", "USER u42 0 * :alice"]);
 }
 
@@ -223,13 +228,15 @@ fn where_scram_fails_plain_is_tried_if_the_server_is_proven() {
 fn without_sasl_a_login_that_is_wanted_is_an_error_unless_it_is_optional() {
     let config = with_password();
     let mut registration = Registration::new(&config, true, NONCE);
-    let (kind, text) = failure(feed(&mut registration, ":s CAP * LS :server-time\n:s CAP * ACK :server-time").1);
+    let (kind, text) =
+        failure(feed(&mut registration, ":s CAP * LS :server-time\n:s CAP * ACK :server-time").1);
     assert_eq!(kind, ErrorKind::SaslUnavailable);
     assert!(text.contains("does not offer SASL"), "{text}");
 
     let config = ClientConfig { sasl_optional: true, ..config };
     let mut registration = Registration::new(&config, true, NONCE);
-    let (sent, act) = feed(&mut registration, ":s CAP * LS :server-time\n:s CAP * ACK :server-time\n:s 001 a :hi");
+    let (sent, act) =
+        feed(&mut registration, ":s CAP * LS :server-time\n:s CAP * ACK :server-time\n:s 001 a :hi");
     assert_eq!(sent, ["CAP REQ :server-time", "CAP END"]);
     assert_eq!(done(act).sasl_failure.unwrap().kind, ErrorKind::SaslUnavailable);
 }
@@ -242,8 +249,10 @@ fn external_and_bearer_say_what_they_must() {
     assert_eq!(feed(&mut registration, "AUTHENTICATE +").0, ["AUTHENTICATE +"]);
     assert!(failure(feed(&mut registration, ":s 904 a :No").1).1.contains("CERT ADD"));
 
-    let config =
-        ClientConfig { sasl: Sasl::OauthBearer { account: "al".into(), token: "tok".to_owned().into() }, ..config };
+    let config = ClientConfig {
+        sasl: Sasl::OauthBearer { account: "al".into(), token: "tok".to_owned().into() },
+        ..config
+    };
     let mut registration = Registration::new(&config, true, NONCE);
     feed(&mut registration, ":s CAP * LS :sasl=OAUTHBEARER\n:s CAP * ACK :sasl");
     let message = decode(&feed(&mut registration, "AUTHENTICATE +").0);

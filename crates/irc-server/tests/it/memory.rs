@@ -57,6 +57,7 @@ async fn websockets_at_rest() {
     measure(true).await;
 }
 
+#[expect(clippy::print_stdout, reason = "the figure is the point")]
 async fn measure(websocket: bool) {
     let (door, hall) = door(DoorConfig::default());
     let address = door.listen(ListenerSpec::plain("irc", any_port())).await.unwrap();
