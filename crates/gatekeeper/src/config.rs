@@ -53,12 +53,12 @@ service::config! {
         /// Whom mail is from (`irc.now <no-reply@irc.now>`).
         pub mail_from: Option<String>,
         /// The issuer of a Keycloak realm people log in through (`https://id.example/realms/ircnow`), instead of with passwords of ours.
-        pub upstream_issuer: Option<url::Url>,
+        pub keycloak_issuer: Option<url::Url>,
         /// Our client id at the upstream issuer.
-        pub upstream_client_id: String = "gatekeeper",
+        pub keycloak_client_id: String = "gatekeeper",
         /// Our client secret at the upstream issuer.
-        pub upstream_client_secret: Option<service::secrecy::SecretString>,
+        pub keycloak_secret: Option<service::secrecy::SecretString>,
         /// What the upstream issuer is called on our pages.
-        pub upstream_name: String = "Keycloak",
+        pub keycloak_name: String = "Keycloak",
     }
 }

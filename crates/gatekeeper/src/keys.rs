@@ -5,12 +5,16 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
+use async_trait::async_trait;
 use auth::jwt::{self, Expect, SigningKey};
+use auth::{AuthError, KeySource};
 use openidconnect::core::CoreJsonWebKeySet;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use service::clock::now_s;
 use service::secrets::Keyring;
 
+use crate::Gatekeeper;
 use crate::error::{Error, Result};
 use crate::store::{SigningKeyRow, Store};
 
@@ -95,7 +99,12 @@ impl Keys {
         Arc::clone(&self.known.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The public halves.
+    /// The public halves, for who checks tokens in this process.
+    pub fn set(&self) -> CoreJsonWebKeySet {
+        self.known().set.clone()
+    }
+
+    /// The public halves, as they are shown.
     pub fn jwks(&self) -> serde_json::Value {
         serde_json::to_value(&self.known().set).unwrap_or_default()
     }
@@ -136,18 +145,14 @@ fn broken(error: jwt::JwtError) -> Error {
 }
 
 /// The issuer checks its own tokens with the keys it signs them with.
-#[async_trait::async_trait]
-impl auth::KeySource for crate::Gatekeeper {
-    async fn keys(
-        &self,
-    ) -> std::result::Result<auth::openidconnect::core::CoreJsonWebKeySet, auth::AuthError> {
-        serde_json::from_value(self.0.keys.jwks())
-            .map_err(|error| auth::AuthError::Untrusted(error.to_string()))
+#[async_trait]
+impl KeySource for Gatekeeper {
+    async fn keys(&self) -> std::result::Result<CoreJsonWebKeySet, AuthError> {
+        Ok(self.0.keys.set())
     }
 
-    async fn newer_keys(
-        &self,
-    ) -> std::result::Result<auth::openidconnect::core::CoreJsonWebKeySet, auth::AuthError> {
-        auth::KeySource::keys(self).await
+    async fn newer_keys(&self) -> std::result::Result<CoreJsonWebKeySet, AuthError> {
+        self.0.keys.renew(now_s()).await.map_err(|error| AuthError::Issuer(error.to_string()))?;
+        Ok(self.0.keys.set())
     }
 }

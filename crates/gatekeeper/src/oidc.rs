@@ -33,4 +33,5 @@ pub fn router() -> Router<Gatekeeper> {
         .route("/userinfo", get(userinfo::userinfo).post(userinfo::userinfo))
         .route("/introspect", post(introspect::introspect))
         .route("/logout", get(logout::page).post(logout::confirmed))
+        .route("/signed-out", get(logout::signed_out))
 }

@@ -55,9 +55,9 @@ pub fn router() -> Router<Gatekeeper> {
         .route("/account/certificates/revoke", post(certificates::revoke))
         .route("/account/two-step", get(second_step::page).post(second_step::enable))
         .route("/account/two-step/off", post(second_step::disable))
-        .route("/upstream/start", get(upstream::start))
-        .route("/upstream/callback", get(upstream::callback))
-        .route("/upstream/logout", post(upstream::logout))
+        .route("/keycloak/start", get(upstream::start))
+        .route("/keycloak/callback", get(upstream::callback))
+        .route("/keycloak/logout", post(upstream::logout))
         .route("/welcome", get(upstream::welcome).post(upstream::welcome_submit))
 }
 

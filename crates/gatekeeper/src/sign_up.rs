@@ -91,7 +91,7 @@ impl Gatekeeper {
     /// Whether accounts are given out, and the hash of the invitation where one is needed.
     async fn may_sign_up(&self, invitation: &str, now: i64) -> Result<Option<Vec<u8>>> {
         if self.0.upstream.is_some() {
-            return Err(forbidden(format!("Accounts are made at {}.", self.0.config.upstream_name)));
+            return Err(forbidden(format!("Accounts are made at {}.", self.0.config.keycloak_name)));
         }
         match self.0.config.registration {
             Registration::Open => Ok(None),

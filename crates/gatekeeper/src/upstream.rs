@@ -31,13 +31,13 @@ pub struct Journey {
 impl Upstream {
     /// The provider of the configuration, if one is named. It is not asked before it is needed.
     pub fn new(config: &Config, sites: &Sites, http: HttpClient) -> Result<Option<Self>> {
-        let Some(issuer) = &config.upstream_issuer else { return Ok(None) };
-        let secret = config.upstream_client_secret.as_ref();
-        let secret = secret
-            .ok_or_else(|| Error::Config("gatekeeper.upstream_client_secret is not set.".to_owned()))?;
+        let Some(issuer) = &config.keycloak_issuer else { return Ok(None) };
+        let secret = config.keycloak_secret.as_ref();
+        let secret =
+            secret.ok_or_else(|| Error::Config("gatekeeper.keycloak_secret is not set.".to_owned()))?;
         let (issuer, callback) =
-            (issuer.as_str().trim_end_matches('/'), sites.auth.url("/upstream/callback"));
-        let provider = Provider::new(http, issuer, &config.upstream_client_id, secret, &callback);
+            (issuer.as_str().trim_end_matches('/'), sites.auth.url("/keycloak/callback"));
+        let provider = Provider::new(http, issuer, &config.keycloak_client_id, secret, &callback);
         Ok(Some(Self(provider.map_err(|error| Error::Config(error.to_string()))?)))
     }
 
@@ -87,10 +87,12 @@ impl Upstream {
         Ok(checked.ok())
     }
 
-    /// Where a browser goes so that it is signed out there too.
-    pub async fn logout_url(&self, id_token: &str, back: &str) -> Option<String> {
+    /// Where a browser goes so that it is signed out there too; it comes back to `back` with `state`.
+    pub async fn logout_url(&self, id_token: &str, back: &str, state: &str) -> Option<String> {
         let hint = SecretString::from(id_token);
-        self.0.end_session_url(Some(&hint), Some(back)).await.ok().flatten().map(Into::into)
+        let mut url = self.0.end_session_url(Some(&hint), Some(back)).await.ok().flatten()?;
+        url.query_pairs_mut().append_pair("state", state);
+        Some(url.into())
     }
 }
 

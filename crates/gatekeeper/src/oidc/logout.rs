@@ -13,8 +13,9 @@ use url::Url;
 
 use crate::Gatekeeper;
 use crate::error::Result;
-use crate::pages::{COOKIE, Posted, Visit, set_cookie, trouble};
+use crate::pages::{COOKIE, Posted, Visit, query, set_cookie, trouble};
 use crate::sessions::{SignedIn, UPSTREAM_TOKEN};
+use crate::text::{base64url, unbase64url};
 
 #[derive(Template, WebTemplate)]
 #[template(path = "logout.html")]
@@ -34,6 +35,9 @@ struct Gone {
     link: &'static str,
     button: &'static str,
 }
+
+/// What the way on after a logout at the upstream provider is sealed for.
+const ONWARD: &str = "gatekeeper:after-upstream-logout";
 
 #[derive(Deserialize)]
 struct Hint {
@@ -74,27 +78,43 @@ impl Gatekeeper {
         let after = farewell.to.as_ref().map(Url::to_string);
         let mut response = match (upstream, after) {
             (Some((provider, hint)), after) => {
-                let back = after.unwrap_or_else(|| self.0.sites.root.url("/"));
-                Redirect::to(&provider.logout_url(&hint, &back).await.unwrap_or(back)).into_response()
+                let onward = self.0.keyring.seal(ONWARD, after.unwrap_or_default().as_bytes())?;
+                let here = self.0.sites.auth.url("/signed-out");
+                let there = provider.logout_url(&hint, &here, &base64url(&onward)).await;
+                Redirect::to(&there.unwrap_or(here)).into_response()
             }
             (None, Some(after)) => Redirect::to(&after).into_response(),
-            (None, None) => Gone {
-                shell: visit.shell,
-                title: "You are signed out",
-                text: "This browser is signed out of irc.now. Your bouncer stays connected.",
-                link: "/sign-in",
-                button: "Sign in again",
-            }
-            .into_response(),
+            (None, None) => gone(visit),
         };
         set_cookie(&mut response, COOKIE, "", 0);
         Ok(response)
     }
 }
 
-pub async fn page(visit: Visit, State(gate): State<Gatekeeper>, RawQuery(query): RawQuery) -> Response {
+fn gone(visit: Visit) -> Response {
+    Gone {
+        shell: visit.shell,
+        title: "You are signed out",
+        text: "This browser is signed out of irc.now. Your bouncer stays connected.",
+        link: "/sign-in",
+        button: "Sign in again",
+    }
+    .into_response()
+}
+
+/// Where the upstream provider sends a browser it has signed out: on to where the relying party wanted it.
+pub async fn signed_out(visit: Visit, State(gate): State<Gatekeeper>, RawQuery(asked): RawQuery) -> Response {
+    let onward = unbase64url(&query(asked.as_deref(), "state"));
+    let onward = onward.and_then(|sealed| gate.0.keyring.unseal(ONWARD, &sealed).ok());
+    match onward.and_then(|url| String::from_utf8(url.to_vec()).ok()).filter(|url| !url.is_empty()) {
+        Some(url) => Redirect::to(&url).into_response(),
+        None => gone(visit),
+    }
+}
+
+pub async fn page(visit: Visit, State(gate): State<Gatekeeper>, RawQuery(text): RawQuery) -> Response {
     let asked = Form::from_pairs(
-        url::form_urlencoded::parse(query.unwrap_or_default().as_bytes())
+        url::form_urlencoded::parse(text.unwrap_or_default().as_bytes())
             .map(|(k, v)| (k.into_owned(), v.into_owned())),
     );
     let hint: Option<Hint> = gate.0.keys.verify_old(asked.value("id_token_hint"));

@@ -109,7 +109,7 @@ async fn build(
         address: event.address.unwrap_or_default(),
     });
     let elsewhere =
-        gate.0.upstream.as_ref().map(|up| (gate.0.config.upstream_name.clone(), up.account_page()));
+        gate.0.upstream.as_ref().map(|up| (gate.0.config.keycloak_name.clone(), up.account_page()));
     Ok(Page {
         form,
         done,

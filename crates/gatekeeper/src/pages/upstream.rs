@@ -51,7 +51,7 @@ pub fn start_url(next: &str, sign_up: bool) -> String {
     if sign_up {
         pairs.append_pair("sign_up", "yes");
     }
-    format!("/upstream/start?{}", pairs.finish())
+    format!("/keycloak/start?{}", pairs.finish())
 }
 
 pub async fn start(visit: Visit, State(gate): State<Gatekeeper>, RawQuery(asked): RawQuery) -> Response {
@@ -87,7 +87,7 @@ pub async fn callback(
         .into_response();
     };
     if !query(asked.as_deref(), "error").is_empty() {
-        let what = format!("{} did not sign you in.", gate.0.config.upstream_name);
+        let what = format!("{} did not sign you in.", gate.0.config.keycloak_name);
         return Problem::new(StatusCode::FORBIDDEN, what, "Start again from the page you came from.")
             .into_response();
     }
@@ -116,7 +116,7 @@ fn render(
     status: StatusCode,
 ) -> Response {
     let to = Destination::of(gate, next);
-    let provider = gate.0.config.upstream_name.clone();
+    let provider = gate.0.config.keycloak_name.clone();
     (status, to.form_action, Welcome { shell: visit.shell, form, newcomer, provider }).into_response()
 }
 

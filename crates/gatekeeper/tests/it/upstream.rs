@@ -13,16 +13,16 @@ async fn pair() -> (World, World) {
     let mut client = Client::site(
         "gatekeeper",
         secret("gatekeeper"),
-        url("/upstream/callback"),
+        url("/keycloak/callback"),
         url("/"),
-        url("/upstream/logout"),
+        url("/keycloak/logout"),
     );
-    client.post_logout_redirect_uris.push("http://here.localhost:8080/".parse().unwrap());
+    client.post_logout_redirect_uris.push(url("/signed-out"));
     let there = World::make(THERE, None, Wishes { clients: vec![client], ..Wishes::default() }).await;
     let wishes = Wishes::default()
-        .set("upstream_issuer", "http://auth.there.localhost:8080")
-        .set("upstream_client_secret", secrecy::ExposeSecret::expose_secret(&secret("gatekeeper")))
-        .set("upstream_name", "There");
+        .set("keycloak_issuer", "http://auth.there.localhost:8080")
+        .set("keycloak_secret", secrecy::ExposeSecret::expose_secret(&secret("gatekeeper")))
+        .set("keycloak_name", "There");
     let here = World::make(HERE, None, wishes).await;
     connect(&there, &here).await;
     (there, here)
@@ -76,6 +76,23 @@ async fn somebody_comes_in_through_the_other_provider_and_out_again() {
     assert_eq!(here.account("al").await.sub, sub);
     assert_eq!(here.gate.admin().count().await.unwrap(), 1);
 
+    // A logout here leads over there and back to where the site wanted it.
+    let mut third = here.browser();
+    let page = third.get("/sign-in?next=%2Faccount").await;
+    follow(&mut abroad, &mut third, page).await;
+    let site = "http%3A%2F%2Fmy.here.localhost%3A8080%2F";
+    let form = [("client_id", "portal"), ("post_logout_redirect_uri", "http://my.here.localhost:8080/")];
+    assert!(
+        third
+            .get(&format!("/logout?client_id=portal&post_logout_redirect_uri={site}"))
+            .await
+            .body
+            .contains("Sign out?")
+    );
+    let page = third.post("/logout", &form).await;
+    let page = follow(&mut there.browser(), &mut third, page).await;
+    assert_eq!(page.location.as_deref(), Some("http://my.here.localhost:8080/"));
+
     // A logout there ends the sessions here.
     abroad.post("/logout", &[]).await;
     until("the session here ends", || {
@@ -91,7 +108,7 @@ async fn a_callback_that_was_not_begun_here_is_refused() {
     let (there, here) = pair().await;
     let mut abroad = there.signed_up("mallory").await;
     let mut mallory = here.browser();
-    let page = mallory.get("/upstream/start?next=%2Faccount").await;
+    let page = mallory.get("/keycloak/start?next=%2Faccount").await;
     let page =
         abroad.get(page.location.unwrap().strip_prefix("http://auth.there.localhost:8080").unwrap()).await;
     let callback = page.location.unwrap();
@@ -108,5 +125,5 @@ async fn with_another_provider_there_are_no_passwords_of_ours() {
     assert_eq!(page.status, 403);
     let page = here.browser().get("/forgot").await;
     assert_eq!(page.location.as_deref(), Some("http://auth.there.localhost:8080/account/"));
-    assert_eq!(here.browser().post("/upstream/logout", &[("logout_token", "nonsense")]).await.status, 400);
+    assert_eq!(here.browser().post("/keycloak/logout", &[("logout_token", "nonsense")]).await.status, 400);
 }
