@@ -101,9 +101,13 @@ pub(crate) async fn run<B: Backend>(wire: Wire, peer: Peer, deadline: Instant, s
     setting.metrics.bytes_in.inc_by(read);
     setting.metrics.writes.inc_by(writes);
     setting.metrics.closed(end.word);
-    part(&wire, &outbox, &end, setting.config.linger).await;
+    let said = say_last(&wire, &outbox, &end, setting.config.linger).await;
+    // Before the last look: the client may come back at once and must not meet its old session.
     if let Some(session) = session {
         session.closed(end.why).await;
+    }
+    if said {
+        last_look(&wire).await;
     }
 }
 
@@ -486,27 +490,32 @@ async fn timeout_each(
     timeout(stall, poll_fn(|cx| lock(wire).poll_flush(cx))).await?
 }
 
-/// The last lines, ERROR, and a close that the client can read: what it still sends is read and dropped for a moment,
-/// because a socket closed with unread bytes in it takes its last words back.
-async fn part(wire: &Mutex<Wire>, outbox: &Outbox, end: &End, linger: Duration) {
+/// The last lines, ERROR, and the end of our side. Whether all of it was written.
+async fn say_last(wire: &Mutex<Wire>, outbox: &Outbox, end: &End, linger: Duration) -> bool {
     let rest = outbox.finish();
-    let Some(last) = end.last_line() else { return };
-    let deadline = Instant::now() + linger;
+    let Some(last) = end.last_line() else { return false };
     {
         let mut wire = lock(wire);
         wire.outgoing.extend(rest);
         wire.outgoing.push_back(last);
     }
-    let said = timeout_at(deadline, async {
+    let said = timeout(linger, async {
         while !lock(wire).is_written() {
             poll_fn(|cx| lock(wire).poll_write(cx)).await?;
         }
         poll_fn(|cx| lock(wire).poll_flush(cx)).await?;
         poll_fn(|cx| lock(wire).poll_close(cx)).await
     });
-    if !matches!(said.await, Ok(Ok(()))) {
-        return;
+    let said = matches!(said.await, Ok(Ok(())));
+    if said {
+        outbox.all_written();
     }
+    said
+}
+
+/// What the client still sends is read and dropped for a moment, because a socket closed with unread bytes in it takes
+/// its last words back.
+async fn last_look(wire: &Mutex<Wire>) {
     let mut dropped = 0_u64;
     let drain = poll_fn(|cx| {
         loop {
@@ -519,7 +528,7 @@ async fn part(wire: &Mutex<Wire>, outbox: &Outbox, end: &End, linger: Duration) 
             }
         }
     });
-    let _ = timeout_at(deadline.min(Instant::now() + LAST_LOOK), drain).await;
+    let _ = timeout(LAST_LOOK, drain).await;
 }
 
 /// How much of a parting client is read and dropped, and for how long.

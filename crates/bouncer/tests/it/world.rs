@@ -19,7 +19,8 @@ use testkit::irc::Client;
 use crate::gatekeeper::{Gatekeeper, PASSWORD};
 
 /// What a modern client asks for.
-pub const MODERN: &str = "server-time message-tags batch echo-message labeled-response draft/chathistory draft/event-playback draft/read-marker";
+pub const MODERN: &str =
+    "server-time message-tags batch echo-message draft/chathistory draft/event-playback draft/read-marker";
 
 pub struct World {
     pub gatekeeper: Gatekeeper,
