@@ -43,7 +43,7 @@ service::config! {
         pub hashes_at_once: usize = "2",
         /// The memory one password hash takes, in KiB (argon2id, two passes).
         pub hash_memory_kib: u32 = "19456",
-        /// Proxies whose `X-Forwarded-For` is believed on the pages of auth.<site> (`10.0.0.0/8`).
+        /// Proxies whose `X-Forwarded-For` is believed on the pages of the auth site (`10.0.0.0/8`).
         pub trusted_proxies: Vec<service::web::Cidr>,
         /// How long a browser stays signed in.
         pub session_lifetime: std::time::Duration = "30d",

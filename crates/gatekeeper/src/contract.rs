@@ -126,7 +126,13 @@ impl Accounts for Gatekeeper {
     }
 
     async fn sasl(&self, step: SaslStep) -> CallResult<SaslAnswer> {
-        Ok(self.sasl_step(step, now_s()).await?)
+        let answer = self.sasl_step(step, now_s()).await?;
+        match &answer {
+            SaslAnswer::Challenge { .. } => {}
+            SaslAnswer::Success { .. } => self.0.figures.login("irc", true),
+            SaslAnswer::Refused { .. } => self.0.figures.login("irc", false),
+        }
+        Ok(answer)
     }
 
     async fn credential_used(&self, call: &Call, credential: Uuid, client: Option<String>) -> CallResult<()> {

@@ -20,6 +20,7 @@ use tokio::sync::Notify;
 use crate::clients::Client;
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::figures::Figures;
 use crate::keys::Keys;
 use crate::mail::Mailer;
 use crate::password::Hasher;
@@ -66,6 +67,7 @@ pub(crate) struct Inner {
     pub plans: Arc<Table>,
     pub clients: Vec<Client>,
     pub metrics: Metrics,
+    pub figures: Figures,
     pub upstream: Option<Upstream>,
     pub sign_ups: Buckets<Neighbourhood>,
     pub mails: Buckets<Neighbourhood>,
@@ -109,6 +111,7 @@ impl Gatekeeper {
             http: deps.http,
             plans: deps.plans,
             clients: deps.clients,
+            figures: Figures::new(&deps.metrics),
             metrics: deps.metrics,
             data: RwLock::new(None),
             work: Notify::new(),

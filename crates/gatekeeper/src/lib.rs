@@ -13,6 +13,7 @@ mod deletion;
 mod error;
 mod export;
 mod feed;
+mod figures;
 mod gatekeeper;
 mod keys;
 mod mail;

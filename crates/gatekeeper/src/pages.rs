@@ -1,4 +1,4 @@
-//! The pages of auth.<site>. They work without a script; every form is posted to its own origin, and a page whose form
+//! The pages of the auth site. They work without a script; every form is posted to its own origin, and a page whose form
 //! finally leads to a relying party names that party's checked origin in its policy.
 
 mod account;

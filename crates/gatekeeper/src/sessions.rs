@@ -87,6 +87,7 @@ impl Gatekeeper {
         };
         self.note_in(&mut tx, account.sub, "sign_in", &text, visitor.shown_address(), now).await?;
         self.0.store.commit(tx).await?;
+        self.0.figures.login("browser", true);
         Ok(token)
     }
 

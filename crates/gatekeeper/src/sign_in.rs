@@ -53,6 +53,7 @@ impl Gatekeeper {
         let kept = account.as_ref().and_then(|account| account.password.as_deref());
         let right = self.0.hasher.verify(typed, kept).await?;
         let Some(account) = account.filter(|_| right) else {
+            self.0.figures.login("browser", false);
             self.wrong_password_for(&name, visitor, now).await?;
             return Err(forbidden(WRONG));
         };

@@ -151,6 +151,7 @@ impl Gatekeeper {
         }
         self.note_in(&mut tx, sub, "sign_up", "You made this account.", visitor.shown_address(), now).await?;
         self.0.store.commit(tx).await?;
+        self.0.figures.sign_up();
         let row = self.0.store.account(sub).await?;
         row.ok_or_else(|| Error::Internal("a new account is not there".to_owned()))
     }
