@@ -70,7 +70,7 @@ impl Board {
             return;
         }
         inner.networks.insert(network.id, network.clone());
-        inner.push(BouncerChangeKind::Network { network });
+        inner.push(BouncerChangeKind::Network { network: Box::new(network) });
         drop(inner);
         self.moved.send_replace(());
     }

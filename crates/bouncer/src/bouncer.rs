@@ -30,6 +30,8 @@ use crate::metrics::BouncerMetrics;
 use crate::store::Store;
 use crate::{feed, janitor, well_known};
 
+/// How long gatekeeper is waited for before the networks connect without its word.
+const CATCH_UP: Duration = Duration::from_secs(5);
 /// How long devices may take to read their last lines when the process ends.
 const FAREWELL: Duration = Duration::from_secs(3);
 const RESTARTING: &str = "The bouncer is being restarted. Your client can connect again in a moment.";
@@ -106,6 +108,8 @@ pub struct Bouncer {
     hub: Arc<Hub>,
     door: Door<BouncerBackend>,
     addresses: Addresses,
+    /// Whether everything that happened at gatekeeper while we were away is known.
+    gate: watch::Receiver<bool>,
 }
 
 impl Bouncer {
@@ -136,7 +140,7 @@ impl Bouncer {
             next_conn: AtomicU64::new(u64::from_ne_bytes(service::secrets::random_bytes()?)),
         })));
         let (open_gate, gate) = watch::channel(false);
-        let backend = Arc::new(BouncerBackend { hub: Arc::clone(&hub), gate });
+        let backend = Arc::new(BouncerBackend { hub: Arc::clone(&hub), gate: gate.clone() });
         let figures = DoorMetrics::default();
         deps.metrics.register(|registry| figures.register(registry.sub_registry_with_prefix("door")));
         let door = Door::new(backend, door_config(&config, deps.origins), figures);
@@ -144,7 +148,7 @@ impl Bouncer {
         deps.shutdown
             .spawn("bouncer feed", feed::follow(Arc::clone(&hub), part, open_gate, deps.shutdown.clone()));
         janitor::start(hub.context(), &deps.shutdown);
-        let bouncer = Self { hub, door, addresses };
+        let bouncer = Self { hub, door, addresses, gate };
         deps.shutdown.spawn("bouncer", bouncer.clone().until_the_end(deps.shutdown.clone()));
         Ok(bouncer)
     }
@@ -162,7 +166,6 @@ impl Bouncer {
     /// The routes for other processes, to be mounted behind the check of their tokens.
     pub fn internal(&self) -> axum::Router {
         contracts::http::bouncers_router(self.calls())
-            .merge(contracts::http::account_data_router(self.account_data()))
     }
 
     /// Where the door listens.
@@ -175,8 +178,12 @@ impl Bouncer {
         &self.door
     }
 
-    async fn until_the_end(self, shutdown: Shutdown) {
+    async fn until_the_end(mut self, shutdown: Shutdown) {
         let bring_up = async {
+            // Who was suspended meanwhile is not connected first; without gatekeeper the last known state has to do.
+            if tokio::time::timeout(CATCH_UP, self.gate.wait_for(|known| *known)).await.is_err() {
+                tracing::warn!("gatekeeper does not answer; going on with what was last known of the accounts");
+            }
             match self.hub.bring_up().await {
                 Ok(count) => tracing::info!(accounts = count, "every account with networks is up"),
                 Err(error) => tracing::error!(%error, "not every account could be brought up"),
@@ -190,6 +197,7 @@ impl Bouncer {
         let context = self.hub.context();
         janitor::last_words(context).await;
         context.history.close().await;
+        context.store.close().await;
     }
 }
 

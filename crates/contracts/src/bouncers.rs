@@ -245,7 +245,7 @@ pub enum BouncerChangeKind {
     /// A network is new or another.
     Network {
         /// As it is now.
-        network: Network,
+        network: Box<Network>,
     },
     /// A network is gone.
     NetworkGone {

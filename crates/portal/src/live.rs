@@ -157,7 +157,7 @@ impl Watcher {
             BouncerChangeKind::Network { network } => {
                 networks.retain(|known| known.id != network.id);
                 if network.deleted_at.is_none() {
-                    networks.push(network);
+                    networks.push(*network);
                 }
             }
             BouncerChangeKind::NetworkGone { id } => networks.retain(|known| known.id != id),

@@ -59,7 +59,7 @@ impl Fake {
             state.networks.iter_mut().find(mine).ok_or_else(|| CallError::not_found("network"))?;
         let result = change(network)?;
         let network = network.clone();
-        self.publish(&mut state, BouncerChangeKind::Network { network });
+        self.publish(&mut state, BouncerChangeKind::Network { network: Box::new(network) });
         Ok(result)
     }
 }
@@ -127,7 +127,7 @@ impl Bouncers for Fake {
         state.networks.push((call.account, network.clone()));
         state.answered.insert(key, network.clone());
         self.changes.fetch_add(1, Ordering::SeqCst);
-        self.publish(&mut state, BouncerChangeKind::Network { network: network.clone() });
+        self.publish(&mut state, BouncerChangeKind::Network { network: Box::new(network.clone()) });
         Ok(network)
     }
 

@@ -44,7 +44,7 @@ pub async fn bouncers(bouncers: Arc<dyn Bouncers>) {
     let taken = bouncers.add_network(&call().changing(), spec("libera")).await;
     assert!(matches!(taken, Err(CallError::Conflict { .. })), "{taken:?}");
     let seen = watch.next().await.unwrap();
-    assert_eq!(seen.what, BouncerChangeKind::Network { network: added.clone() });
+    assert_eq!(seen.what, BouncerChangeKind::Network { network: Box::new(added.clone()) });
 
     let changed = bouncers
         .change_network(&call().changing().at_version(added.version), added.id, spec("oftc"))

@@ -42,10 +42,7 @@ async fn talk_both_ways(lines: &str, network: u16, nick: &str, at: &Installation
     for line in lines.lines() {
         irssi.line(line).unwrap();
     }
-    irssi
-        .wait_for("Irssi: Connection to localhost established")
-        .or_else(|_| irssi.wait_for("Welcome"))
-        .unwrap();
+    irssi.wait_for("End of /MOTD").unwrap();
     let mut bob = Client::connect(network).await.unwrap();
     bob.register("bob").await.unwrap();
     bob.send("JOIN #lobby").await.unwrap();

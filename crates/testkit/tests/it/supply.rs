@@ -99,8 +99,11 @@ fn every_licence_is_one_we_allow() {
     let supply = supply();
     let allowed: BTreeSet<_> =
         supply.list("licenses", "allow").into_iter().filter_map(toml::Value::as_str).collect();
-    let excepted: BTreeSet<_> =
-        supply.list("licenses", "exceptions").into_iter().filter_map(|entry| entry.get("crate")?.as_str()).collect();
+    let excepted: BTreeSet<_> = supply
+        .list("licenses", "exceptions")
+        .into_iter()
+        .filter_map(|entry| entry.get("crate")?.as_str())
+        .collect();
     let refused: Vec<_> = supply
         .packages
         .iter()
