@@ -89,6 +89,11 @@ impl Store {
         Ok(Self { db, keys })
     }
 
+    /// Lets go of the database.
+    pub async fn close(&self) {
+        self.db.close().await;
+    }
+
     async fn begin(&self) -> StoreResult<Tx> {
         Ok(self.db.begin().await?)
     }

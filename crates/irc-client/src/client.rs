@@ -136,6 +136,11 @@ impl Client {
         self.handle.0.order(Order::Quit(reason.into()));
     }
 
+    /// Takes another config, from the next connection on; the present one is left alone.
+    pub fn configure(&self, config: ClientConfig) {
+        self.handle.0.configure(config);
+    }
+
     /// Connects anew at once, with another config if one is given.
     pub fn reconnect(&self, config: Option<ClientConfig>) {
         self.handle.0.order(Order::Reconnect(config.map(Box::new)));

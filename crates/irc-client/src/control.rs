@@ -87,6 +87,16 @@ impl Control {
         self.changed.notify_one();
     }
 
+    /// Another config, from the next attempt on.
+    pub fn configure(&self, config: ClientConfig) {
+        self.state().config = Some(Box::new(config));
+    }
+
+    /// The config that came since the last attempt.
+    pub fn take_config(&self) -> Option<Box<ClientConfig>> {
+        self.state().config.take()
+    }
+
     pub fn take_order(&self) -> Option<Order> {
         let mut state = self.state();
         if let Some(reason) = &state.quit {

@@ -33,6 +33,9 @@ impl Supervisor {
     async fn run(mut self, mut events: impl Events) {
         let mut upgrade = None;
         loop {
+            if let Some(config) = self.control.take_config() {
+                self.config = *config;
+            }
             let attempt = self.backoff.failures() + 1;
             events.deliver(Event::Connecting { attempt }).await;
             let ended = self.attempt(upgrade.take(), &mut events).await;

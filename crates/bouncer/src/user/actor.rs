@@ -46,7 +46,7 @@ pub(super) enum Done {
     Opened(OpenDone),
     Appended(AppendDone),
     Answered(core::QueryId, core::Answer),
-    Job(JobDone),
+    Job(Box<JobDone>),
 }
 
 /// Everything there is of one account.
@@ -194,7 +194,7 @@ impl Actor {
             Done::Opened(done) => self.stream_opened(done),
             Done::Appended(done) => self.appended(done),
             Done::Answered(id, answer) => self.input(Input::Answer { id, answer }),
-            Done::Job(done) => self.job_done(done),
+            Done::Job(done) => self.job_done(*done),
         }
     }
 
@@ -225,7 +225,7 @@ impl Actor {
             Effect::Append { network, ticket, entry } => self.append(NetworkId(network.0), ticket, &entry),
             Effect::NewEpoch { network } => self.new_epoch(NetworkId(network.0)),
             Effect::Query { id, query } => self.ask(id, query),
-            Effect::Request { id, request } => self.enqueue(Job::Request(id, request)),
+            Effect::Request { id, request } => self.enqueue(Job::Request(id, Box::new(request))),
             Effect::Seen { device, network, cursor } => {
                 self.seen.entry(device.0).or_default().insert(network, cursor);
                 self.context.seen.note(device.0, NetworkId(network.0), cursor);

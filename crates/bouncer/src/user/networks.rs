@@ -8,6 +8,7 @@ use entitlements::{Amount, Limit};
 use history::{AccountId, History, Kinds, StreamId};
 
 use super::actor::Actor;
+use super::requests::Now;
 use super::streams::Stream;
 use super::upstream::Upstream;
 use crate::log;
@@ -149,8 +150,8 @@ impl Net {
 
 impl Actor {
     /// The rows of a network were read again. `None`: it is gone.
-    pub(super) fn apply_row(&mut self, id: NetworkId, row: Option<(NetworkRow, Kept)>) {
-        let Some((row, kept)) = row else {
+    pub(super) fn apply_row(&mut self, id: NetworkId, now: Now) {
+        let Some((row, kept)) = now.map(|now| *now) else {
             self.remove_network(id);
             return;
         };
@@ -169,6 +170,7 @@ impl Actor {
             }
         };
         self.input(Input::Network(Box::new(setup(&row, kept))));
+        self.configure_from_row(id);
         self.reconcile(id, reconnect);
         // Another network may have come within the plan, or gone over it.
         self.reconcile_all();

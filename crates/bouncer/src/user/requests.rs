@@ -24,19 +24,22 @@ pub(super) enum Job {
     /// Keep this nick.
     SaveNick(NetworkId, String),
     /// What a device wishes.
-    Request(RequestId, Request),
+    Request(RequestId, Box<Request>),
 }
 
 /// A job that is done.
 pub(super) enum JobDone {
-    Refreshed(NetworkId, StoreResult<Option<(NetworkRow, Kept)>>, Option<oneshot::Sender<()>>),
+    Refreshed(NetworkId, StoreResult<Now>, Option<oneshot::Sender<()>>),
     Requested(RequestId, CallResult<(NetworkId, After)>),
 }
+
+/// A network as its rows say now, and what the log knows of it; `None` if it is gone.
+pub(super) type Now = Option<Box<(NetworkRow, Kept)>>;
 
 /// What a wish leaves to be done.
 pub(super) enum After {
     /// The network is this now.
-    Row(Option<(NetworkRow, Kept)>),
+    Row(Now),
     /// It is to connect anew.
     Reconnect,
 }
@@ -61,7 +64,7 @@ impl Actor {
             Job::Request(..) => true,
         };
         self.run_beside(async move {
-            Done::Job(match job {
+            Done::Job(Box::new(match job {
                 Job::Refresh(id, done) => {
                     JobDone::Refreshed(id, read(&context, sub, id, is_known).await, done)
                 }
@@ -78,9 +81,9 @@ impl Actor {
                     JobDone::Refreshed(id, read(&context, sub, id, is_known).await, None)
                 }
                 Job::Request(id, request) => {
-                    JobDone::Requested(id, carry_out(&context, &account, request).await)
+                    JobDone::Requested(id, carry_out(&context, &account, *request).await)
                 }
-            })
+            }))
         });
     }
 
@@ -116,17 +119,12 @@ impl Actor {
 }
 
 /// A network's rows, and what the log knows of it unless the core knows that better; `None` if it is gone.
-async fn read(
-    context: &Context,
-    sub: Sub,
-    id: NetworkId,
-    is_known: bool,
-) -> StoreResult<Option<(NetworkRow, Kept)>> {
+async fn read(context: &Context, sub: Sub, id: NetworkId, is_known: bool) -> StoreResult<Now> {
     match context.store.network(sub, id).await {
-        Ok(row) if is_known => Ok(Some((row, Kept::default()))),
+        Ok(row) if is_known => Ok(Some(Box::new((row, Kept::default())))),
         Ok(row) => {
             let kept = networks::kept(&context.history, sub, id).await.unwrap_or_default();
-            Ok(Some((row, kept)))
+            Ok(Some(Box::new((row, kept))))
         }
         Err(StoreError::Call(CallError::NotFound { .. })) => Ok(None),
         Err(error) => Err(error),
@@ -141,14 +139,14 @@ async fn carry_out(context: &Context, account: &Account, request: Request) -> Ca
         Request::AddNetwork(change) => {
             let spec = crate::spec::checked(new_spec(account, change), trusted)?;
             let row = context.store.add_network(&call, account, &spec).await?;
-            (row.id, After::Row(Some((row, Kept::default()))))
+            (row.id, After::Row(Some(Box::new((row, Kept::default())))))
         }
         Request::ChangeNetwork(id, change) => {
             let id = NetworkId(id.0);
             let before = context.store.network(sub, id).await?;
             let spec = crate::spec::checked(changed_spec(before.spec, change), trusted)?;
             let row = context.store.change_network(&call.at_version(before.version), id, &spec).await?;
-            (id, After::Row(Some((row, Kept::default()))))
+            (id, After::Row(Some(Box::new((row, Kept::default())))))
         }
         Request::DeleteNetwork(id) => {
             let id = NetworkId(id.0);

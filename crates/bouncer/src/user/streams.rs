@@ -82,7 +82,7 @@ impl Actor {
                 continue;
             }
             stream.busy = true;
-            let batch = stream.writer.is_some().then(|| stream.take()).unwrap_or_default();
+            let batch = if stream.writer.is_some() { stream.take() } else { Vec::new() };
             begun.push((network, stream.writer, batch));
         }
         for (network, writer, batch) in begun {

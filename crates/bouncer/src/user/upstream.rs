@@ -67,6 +67,15 @@ impl Actor {
         }
     }
 
+    /// What changed and needs no new connection holds from the next one on.
+    pub(super) fn configure_from_row(&self, id: NetworkId) {
+        if let Some(net) = self.networks.get(&id)
+            && let Some(upstream) = &net.upstream
+        {
+            upstream.client.configure(config(&net.row));
+        }
+    }
+
     pub(super) fn drop_upstreams(&mut self, reason: &str) {
         for net in self.networks.values_mut() {
             if let Some(upstream) = net.upstream.take() {
@@ -94,6 +103,13 @@ impl Actor {
         let network = core::NetworkId(id.0);
         match event {
             Event::Connecting { .. } => {
+                if net.phase == Phase::Connected {
+                    self.input(Input::UpstreamDown {
+                        network,
+                        reason: "Connecting anew.",
+                        needs_user: false,
+                    });
+                }
                 self.moved(id, Phase::Connecting);
                 self.input(Input::UpstreamConnecting { network });
             }

@@ -31,6 +31,17 @@ async fn a_device_joins_a_channel_and_talks_both_ways() {
     friend.wait_for("hello from a bouncer").await.unwrap();
     friend.send("PRIVMSG #tea :hello alice").await.unwrap();
     device.wait_for(":hello alice").await.unwrap();
+
+    let mentions = world.calls().mentions(&world.call("alice"), 10).await.unwrap();
+    let told: Vec<_> = mentions.iter().map(|m| (&*m.network, &*m.buffer, &*m.nick, &*m.text)).collect();
+    assert_eq!(told, [("tea", "#tea", "friend", "hello alice")]);
+    let usage = world.calls().usage(&world.call("alice")).await.unwrap();
+    assert_eq!((usage.networks, usage.devices), (1, 1));
+    assert!(usage.messages >= 2 && usage.messages_per_day.last().is_some_and(|today| *today >= 2), "{usage:?}");
+    let shown = world.calls().devices(&world.call("alice")).await.unwrap();
+    assert_eq!(shown.iter().map(|device| device.connections).collect::<Vec<_>>(), [1]);
+    let figures = world.metrics.encode();
+    assert!(figures.contains("ircnow_bouncer_upstreams{phase=\"connected\"} 1"), "{figures}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

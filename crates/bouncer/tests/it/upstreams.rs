@@ -1,6 +1,7 @@
 //! Upstreams that misbehave.
 
-use contracts::Phase;
+use contracts::{NetworkSpec, Phase, Sasl};
+use entitlements::{Amount, Limit, Limits};
 use testkit::{Part, eventually};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
@@ -185,4 +186,68 @@ async fn the_ident_is_the_same_on_every_network_and_after_a_restart() {
     assert_eq!(ident(two.accept().await.wait_for("USER ").await), first);
     world.restart().await;
     assert_eq!(ident(one.accept().await.wait_for("USER ").await), first);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_nick_taken_from_a_device_is_the_one_wanted_next_time() {
+    let world = World::new().await;
+    let upstream = Scripted::new().await;
+    let network = world.add_network("alice", "net", upstream.port(), &[]).await;
+    let mut connection = upstream.registered("alice").await;
+    world.connected("alice", &network).await;
+    let mut device = world.device("alice", "").await;
+    device.send("NICK wonder").await.unwrap();
+    connection.wait_for("NICK wonder").await;
+    connection.send(":alice!u@h NICK wonder").await;
+    eventually("the nick is kept", || async {
+        let now = world.calls().network(&world.call("alice"), network.id).await.unwrap();
+        (now.spec.nick == "wonder").then_some(())
+    })
+    .await;
+    drop(connection);
+    let mut connection = upstream.accept().await;
+    connection.wait_for("NICK wonder").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_network_over_the_plan_leaves_and_says_what_to_do_and_comes_back_with_the_plan() {
+    let world = World::new().await;
+    let (one, two) = (Scripted::new().await, Scripted::new().await);
+    let first = world.add_network("alice", "one", one.port(), &[]).await;
+    let _kept = one.registered("alice").await;
+    let second = world.add_network("alice", "two", two.port(), &[]).await;
+    let mut over = two.registered("alice").await;
+    world.connected("alice", &second).await;
+    let limits = Limits::unlimited().with(Limit::Networks, Amount::AtMost(1));
+    world.gatekeeper.change("alice", |account| account.limits = limits);
+    over.wait_for("QUIT").await;
+    let now = world.calls().network(&world.call("alice"), second.id).await.unwrap();
+    assert_eq!(now.state.phase, Phase::Off);
+    assert!(now.state.needs_user && now.state.last_error.is_some_and(|words| words.contains("1 network")));
+    world.connected("alice", &first).await;
+    world.gatekeeper.change("alice", |account| account.limits = Limits::unlimited());
+    let _back = two.registered("alice").await;
+    world.connected("alice", &second).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refused_sasl_is_told_in_plain_words_and_needs_the_user() {
+    let world = World::new().await;
+    let upstream = Scripted::new().await;
+    world.dialer.allow(service::dialer::HostPort::new("127.0.0.1", upstream.port()));
+    let with_password = NetworkSpec {
+        sasl: Sasl::Password { account: "alice".to_owned(), password: Some("wrong".to_owned()) },
+        ..spec("alice", "net", upstream.port())
+    };
+    let network = world.calls().add_network(&world.call("alice"), with_password).await.unwrap();
+    let mut connection = upstream.accept().await;
+    connection.wait_for("USER ").await;
+    // PLAIN would show the password to everybody on the way: it is not even tried.
+    connection.send(":up CAP * LS :sasl=PLAIN").await;
+    let words = eventually("it is told", || async {
+        let now = world.calls().network(&world.call("alice"), network.id).await.unwrap();
+        now.state.last_error.filter(|_| now.state.needs_user)
+    })
+    .await;
+    assert!(words.contains("TLS") || words.contains("clear"), "{words}");
 }
