@@ -182,7 +182,9 @@ impl Bouncer {
         let bring_up = async {
             // Who was suspended meanwhile is not connected first; without gatekeeper the last known state has to do.
             if tokio::time::timeout(CATCH_UP, self.gate.wait_for(|known| *known)).await.is_err() {
-                tracing::warn!("gatekeeper does not answer; going on with what was last known of the accounts");
+                tracing::warn!(
+                    "gatekeeper does not answer; going on with what was last known of the accounts"
+                );
             }
             match self.hub.bring_up().await {
                 Ok(count) => tracing::info!(accounts = count, "every account with networks is up"),

@@ -37,7 +37,10 @@ async fn a_device_joins_a_channel_and_talks_both_ways() {
     assert_eq!(told, [("tea", "#tea", "friend", "hello alice")]);
     let usage = world.calls().usage(&world.call("alice")).await.unwrap();
     assert_eq!((usage.networks, usage.devices), (1, 1));
-    assert!(usage.messages >= 2 && usage.messages_per_day.last().is_some_and(|today| *today >= 2), "{usage:?}");
+    assert!(
+        usage.messages >= 2 && usage.messages_per_day.last().is_some_and(|today| *today >= 2),
+        "{usage:?}"
+    );
     let shown = world.calls().devices(&world.call("alice")).await.unwrap();
     assert_eq!(shown.iter().map(|device| device.connections).collect::<Vec<_>>(), [1]);
     let figures = world.metrics.encode();

@@ -244,6 +244,8 @@ async fn refused_sasl_is_told_in_plain_words_and_needs_the_user() {
     connection.wait_for("USER ").await;
     // PLAIN would show the password to everybody on the way: it is not even tried.
     connection.send(":up CAP * LS :sasl=PLAIN").await;
+    connection.wait_for("CAP REQ").await;
+    connection.send(":up CAP * ACK :sasl").await;
     let words = eventually("it is told", || async {
         let now = world.calls().network(&world.call("alice"), network.id).await.unwrap();
         now.state.last_error.filter(|_| now.state.needs_user)
