@@ -1,6 +1,8 @@
 //! The platform as its users meet it: the real binary, a real browser, real IRC clients, real networks.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod access;
+mod account;
 mod first_message;
 mod installation;
 mod person;
