@@ -69,7 +69,14 @@ impl Bouncers for BouncerCalls {
     }
 
     async fn network(&self, call: &Call, id: NetworkId) -> CallResult<Network> {
-        self.run(call, async move |hub, call| shown(&hub, &call, id).await).await
+        self.run(call, async move |hub, call| {
+            if let Some(network) = settled(&hub, &call).await?.board.network(id) {
+                return Ok(network);
+            }
+            let deleted = hub.context().store.deleted_network(call.account, id).await?;
+            deleted.map(crate::user::deleted).ok_or_else(|| CallError::not_found("network"))
+        })
+        .await
     }
 
     async fn add_network(&self, call: &Call, spec: NetworkSpec) -> CallResult<Network> {

@@ -76,7 +76,10 @@ fn fingerprint(text: &str) -> Result<String, CallError> {
     if hex.len() == 64 && hex.bytes().all(|b| b.is_ascii_hexdigit()) {
         return Ok(hex);
     }
-    Err(CallError::invalid("tls", "Give the certificate's SHA-256 fingerprint: 64 hexadecimal digits."))
+    Err(CallError::invalid(
+        "fingerprint",
+        "Give the certificate's SHA-256 fingerprint: 64 hexadecimal digits.",
+    ))
 }
 
 fn nick(text: &str) -> Result<String, CallError> {
@@ -119,10 +122,10 @@ fn sasl(sasl: &mut Sasl, in_the_clear: bool) -> Result<(), CallError> {
                 && account.len() <= MAX_SECRET
                 && !account.contains(|c: char| c.is_control() || c == ' ');
             if !account_fits {
-                return Err(CallError::invalid("sasl", "Give the name of your account on that network."));
+                return Err(CallError::invalid("account", "Give the name of your account on that network."));
             }
             if let Some(password) = password {
-                secret("sasl", "password for your account on that network", password)?;
+                secret("password", "password for your account on that network", password)?;
             }
             if in_the_clear {
                 return Err(CallError::invalid(
@@ -239,7 +242,7 @@ mod tests {
         assert_eq!(field_refused(|s| s.realname = "a\r\nQUIT".into()), "realname");
         assert_eq!(field_refused(|s| s.server_password = Some("a\nb".into())), "server_password");
         assert_eq!(field_refused(|s| s.on_connect = vec!["MODE x +i\r\nQUIT".into()]), "on_connect");
-        assert_eq!(field_refused(|s| s.tls = Tls::Pinned { fingerprint: "abc".into() }), "tls");
+        assert_eq!(field_refused(|s| s.tls = Tls::Pinned { fingerprint: "abc".into() }), "fingerprint");
         let channel = |name: &str| vec![SavedChannel { name: name.into(), key: None }];
         assert_eq!(field_refused(|s| s.channels = channel("rust")), "channels");
         assert_eq!(field_refused(|s| s.channels = channel("#a,#b")), "channels");

@@ -11,6 +11,8 @@ mod requests;
 mod streams;
 mod upstream;
 
+pub use networks::deleted;
+
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};

@@ -73,6 +73,14 @@ impl Store {
         row.filter(|row| row.deleted_at_us.is_none()).ok_or_else(|| CallError::not_found("network").into())
     }
 
+    /// A network that was deleted and can still be put back.
+    pub async fn deleted_network(&self, sub: Sub, id: NetworkId) -> StoreResult<Option<NetworkRow>> {
+        let mut connection = self.db.pool().acquire().await?;
+        let row = self.find_network(&mut connection, sub, id).await?;
+        let since = now_us() - UNDO_US;
+        Ok(row.filter(|row| row.deleted_at_us.is_some_and(|deleted_at| deleted_at >= since)))
+    }
+
     /// A new network, within the account's limit.
     pub async fn add_network(
         &self,
@@ -93,7 +101,7 @@ impl Store {
         })?;
         if matches!(&spec.sasl, Sasl::Password { password: None, .. }) {
             return Err(
-                CallError::invalid("sasl", "Give the password of your account on that network.").into()
+                CallError::invalid("password", "Give the password of your account on that network.").into()
             );
         }
         refuse_taken_name(&mut tx, sub, None, &spec.name).await?;
@@ -135,7 +143,7 @@ impl Store {
         let private = private_of(spec, before.private)?;
         if matches!(&spec.sasl, Sasl::Password { .. }) && private.sasl_password.is_none() {
             return Err(
-                CallError::invalid("sasl", "Give the password of your account on that network.").into()
+                CallError::invalid("password", "Give the password of your account on that network.").into()
             );
         }
         sqlx::query(

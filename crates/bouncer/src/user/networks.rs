@@ -62,6 +62,11 @@ pub(super) async fn kept(history: &History, sub: Sub, id: NetworkId) -> history:
     })
 }
 
+/// A deleted network as the portal sees it while the deletion can be undone.
+pub fn deleted(row: NetworkRow) -> Network {
+    Net::new(row).shown()
+}
+
 /// A network as the core needs to know it.
 pub(super) fn setup(row: &NetworkRow, kept: Kept) -> NetworkSetup {
     let spec = &row.spec;

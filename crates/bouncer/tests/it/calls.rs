@@ -63,6 +63,8 @@ async fn a_deleted_network_can_be_put_back() {
     let network = calls.add_network(&world.call("alice"), spec("alice", "net", 1)).await.unwrap();
     calls.delete_network(&world.call("alice"), network.id).await.unwrap();
     assert_eq!(calls.networks(&world.call("alice")).await.unwrap(), []);
+    let deleted = calls.network(&world.call("alice"), network.id).await.unwrap();
+    assert!(deleted.deleted_at.is_some() && deleted.state.phase == Phase::Off);
     let back = calls.restore_network(&world.call("alice"), network.id).await.unwrap();
     assert_eq!(back.spec, network.spec);
     assert_eq!(calls.networks(&world.call("alice")).await.unwrap().len(), 1);
