@@ -86,7 +86,7 @@ pub(crate) struct Registration<'a> {
 enum State {
     #[default]
     Idle,
-    /// AUTHENTICATE <mechanism> is out.
+    /// `AUTHENTICATE <mechanism>` is out.
     Asked(Mechanism),
     /// Our message is out; the next may be a challenge.
     Said(Mechanism, Challenged),

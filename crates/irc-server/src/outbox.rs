@@ -52,7 +52,7 @@ struct Shared {
     state: Mutex<State>,
     /// Wakes the writing half of the connection.
     writer: AtomicWaker,
-    /// Wakes the reading half for [`Notice`]s.
+    /// Wakes the reading half for notices.
     notices: Notify,
 }
 

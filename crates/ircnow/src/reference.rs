@@ -6,14 +6,16 @@ use anyhow::Result;
 use service::config::{KeyDoc, Source};
 
 use crate::cli::say;
-use crate::settings::{CommonConfig, RoleConfig, UpConfig};
+use crate::settings::{PlansConfig, RoleConfig, ServiceConfig, UpConfig};
 
 /// Every key there is.
 pub fn keys() -> Vec<KeyDoc> {
     [
-        CommonConfig::reference(),
         UpConfig::reference(),
         RoleConfig::reference(),
+        ServiceConfig::reference(),
+        PlansConfig::reference(),
+        service::dialer::DialConfig::reference(),
         service::sites::SitesConfig::reference(),
         service::telemetry::LogConfig::reference(),
         gatekeeper::Config::reference(),
@@ -44,7 +46,8 @@ fn check_values(source: &Source) -> Result<()> {
     gatekeeper::Config::load(source)?;
     bouncer::Config::load(source)?;
     portal::Config::load(source)?;
-    crate::wiring::plans(&CommonConfig::load(source)?)?;
+    ServiceConfig::load(source)?;
+    crate::wiring::plans(source)?;
     Ok(())
 }
 

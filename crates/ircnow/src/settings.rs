@@ -47,11 +47,17 @@ service::config! {
 }
 
 service::config! {
-    /// What every process reads.
-    pub struct CommonConfig in "ircnow" {
-        /// What services prove themselves with to each other. Without it, it is derived from the data folder's `secret.key`.
-        pub service_secret: Option<SecretString>,
+    /// What services prove themselves with to each other.
+    pub struct ServiceConfig in "service" {
+        /// The secret all services share. Without one, it is derived from the data folder's `secret.key`.
+        pub secret: Option<SecretString>,
+    }
+}
+
+service::config! {
+    /// What people may use.
+    pub struct PlansConfig in "plans" {
         /// A `plans.toml` laid over the compiled-in plans.
-        pub plans: Option<PathBuf>,
+        pub path: Option<PathBuf>,
     }
 }

@@ -27,7 +27,7 @@ use service::tls::{LocalTls, ReloadingCert};
 use tokio::net::TcpListener;
 
 use crate::cli::Common;
-use crate::settings::CommonConfig;
+use crate::settings::{PlansConfig, ServiceConfig};
 
 /// How long the end may take before what still runs is stopped.
 const GRACE: Duration = Duration::from_secs(20);
@@ -35,7 +35,7 @@ const GRACE: Duration = Duration::from_secs(20);
 /// What every process has, before any service.
 pub struct Base {
     pub source: Source,
-    pub common: CommonConfig,
+    service: ServiceConfig,
     pub data: DataDir,
     pub keyring: Keyring,
     pub sites: Sites,
@@ -53,15 +53,14 @@ impl Base {
         let data = DataDir::open(common.data_dir()?)?;
         let shutdown = Shutdown::new();
         shutdown.on_signals()?;
-        let common = CommonConfig::load(&source)?;
         Ok(Self {
             keyring: Keyring::open(&source, data.path())?,
             sites: Sites::new(&SitesConfig::load(&source)?)?,
-            plans: Arc::new(plans(&common)?),
+            plans: Arc::new(plans(&source)?),
+            service: ServiceConfig::load(&source)?,
             metrics: Metrics::new(),
             readiness: Readiness::new(),
             source,
-            common,
             data,
             shutdown,
         })
@@ -69,7 +68,7 @@ impl Base {
 
     /// What the service `name` proves itself with at gatekeeper.
     pub fn secret_of(&self, name: &str) -> SecretString {
-        service_secret(&self.keyring, self.common.service_secret.as_ref(), name)
+        service_secret(&self.keyring, self.service.secret.as_ref(), name)
     }
 
     /// Serves pages or the admin listener until the end.
@@ -99,9 +98,9 @@ impl Base {
 }
 
 /// The compiled-in plans, with the operator's file over them.
-pub fn plans(common: &CommonConfig) -> Result<Table> {
-    let Some(path) = &common.plans else { return Ok(Table::compiled_in()?) };
-    let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+pub fn plans(source: &Source) -> Result<Table> {
+    let Some(path) = PlansConfig::load(source)?.path else { return Ok(Table::compiled_in()?) };
+    let text = std::fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
     Ok(Table::with_file(&text)?)
 }
 
