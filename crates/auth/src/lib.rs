@@ -28,7 +28,7 @@ pub use claims::{Admin, Denied, MaybeUser, UserClaims};
 pub use error::{AuthError, problem_of};
 pub use logout::{LogoutToken, verify_logout_token};
 pub use openidconnect;
-pub use relying_party::{RelyingParty, Settings};
+pub use relying_party::{ROUTES, RelyingParty, Settings};
 pub use service_tokens::ServiceTokens;
 pub use sessions::{MIGRATIONS, SessionInfo};
 pub use verifier::{AccessClaims, KeySource, TokenVerifier};

@@ -8,7 +8,6 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{get, post};
 use contracts::{AccountData, Accounts, Call, CallError, CallResult, ExportChunk, Sub};
 use futures_util::stream::{self, BoxStream, StreamExt as _};
 use secrecy::SecretString;
@@ -27,6 +26,15 @@ use crate::live::Live;
 use crate::provider::{Identity, Login, OurClaims, Provider};
 use crate::sessions::{MIGRATIONS, NewSession, SessionInfo, Sessions};
 use crate::{cookies, follow, login, logout};
+
+service::routes! {
+    /// What a site that signs people in has beside its own routes.
+    ROUTES, own_routes<RelyingParty>,
+    get "/auth/login" Anyone => login::begin;
+    get "/auth/callback" Anyone => login::finish;
+    post "/auth/logout" Anyone => logout::ours;
+    post "/auth/backchannel-logout" Bearer => logout::theirs;
+}
 
 /// What a relying party must be told.
 #[derive(Clone, Debug)]
@@ -121,12 +129,7 @@ impl RelyingParty {
 
     /// `/auth/login`, `/auth/callback`, `/auth/logout` and `/auth/backchannel-logout`, for the site's router.
     pub fn router(&self) -> Router {
-        Router::new()
-            .route("/auth/login", get(login::begin))
-            .route("/auth/callback", get(login::finish))
-            .route("/auth/logout", post(logout::ours))
-            .route("/auth/backchannel-logout", post(logout::theirs))
-            .with_state(self.clone())
+        own_routes().with_state(self.clone())
     }
 
     /// Around the routes whose handlers ask for [`crate::UserClaims`]. It also lets their forms lead to the issuer, where

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 
 /// How long a service may take for one try.
 const PATIENCE: Duration = Duration::from_secs(60);
-const PAUSE: Duration = Duration::from_secs(15);
+const PAUSE: Duration = Duration::from_secs(10);
 
 impl Gatekeeper {
     /// From here on nothing of the account runs: its sessions end, others hear of it, the job begins.
@@ -38,6 +38,10 @@ impl Gatekeeper {
             let woken = self.0.work.notified();
             if let Err(error) = self.work_on_deletions().await {
                 tracing::warn!(%error, "deletions did not get on");
+            }
+            // The id of who is gone stays only until others have read that they are.
+            if let Err(error) = self.0.store.prune_feed(now_s()).await {
+                tracing::warn!(%error, "the feed keeps what it should forget");
             }
             let _ = tokio::time::timeout(PAUSE, woken).await;
         }

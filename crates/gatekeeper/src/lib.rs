@@ -39,3 +39,5 @@ pub use config::{Config, Registration};
 pub use error::Error;
 pub use gatekeeper::{Deps, Gatekeeper};
 pub use names::{NameError, Username};
+pub use oidc::OIDC_ROUTES;
+pub use pages::PAGE_ROUTES;

@@ -14,24 +14,23 @@ mod token;
 mod tokens;
 mod userinfo;
 
-use axum::Router;
-use axum::routing::{get, post};
-
 use crate::Gatekeeper;
 
 pub use authorize::redirect_origin;
 
-/// The provider's endpoints.
-pub fn router() -> Router<Gatekeeper> {
-    Router::new()
-        .route("/.well-known/openid-configuration", get(metadata::openid))
-        .route("/.well-known/oauth-authorization-server", get(metadata::oauth))
-        .route("/.well-known/oauth-authorization-server/{*path}", get(metadata::oauth_of_path))
-        .route("/jwks", get(metadata::jwks))
-        .route("/authorize", get(authorize::authorize))
-        .route("/token", post(token::token))
-        .route("/userinfo", get(userinfo::userinfo).post(userinfo::userinfo))
-        .route("/introspect", post(introspect::introspect))
-        .route("/logout", get(logout::page).post(logout::confirmed))
-        .route("/signed-out", get(logout::signed_out))
+service::routes! {
+    /// The provider's endpoints.
+    OIDC_ROUTES, pub router<Gatekeeper>,
+    get "/.well-known/openid-configuration" Anyone => metadata::openid;
+    get "/.well-known/oauth-authorization-server" Anyone => metadata::oauth;
+    get "/.well-known/oauth-authorization-server/{*path}" Anyone => metadata::oauth_of_path;
+    get "/jwks" Anyone => metadata::jwks;
+    get "/authorize" Anyone => authorize::authorize;
+    post "/token" Bearer => token::token;
+    get "/userinfo" Bearer => userinfo::userinfo;
+    post "/userinfo" Bearer => userinfo::userinfo;
+    post "/introspect" Bearer => introspect::introspect;
+    get "/logout" Anyone => logout::page;
+    post "/logout" Anyone => logout::confirmed;
+    get "/signed-out" Anyone => logout::signed_out;
 }

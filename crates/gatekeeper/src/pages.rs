@@ -12,12 +12,10 @@ mod upstream;
 use std::convert::Infallible;
 use std::net::IpAddr;
 
-use axum::Router;
 use axum::extract::{FromRequestParts, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Redirect, Response};
-use axum::routing::{get, post};
 use contracts::CallError;
 use service::clock::now_s;
 use service::sites::Origin;
@@ -35,30 +33,37 @@ pub(crate) const COOKIE: &str = "__Host-gate";
 /// What a browser posts.
 pub(crate) type Posted = axum::Form<Vec<(String, String)>>;
 
-/// The pages.
-pub fn router() -> Router<Gatekeeper> {
-    Router::new()
-        .route("/", get(front))
-        .route("/sign-up", get(sign_up::page).post(sign_up::submit))
-        .route("/sign-in", get(sign_in::page).post(sign_in::submit))
-        .route("/sign-in/code", post(sign_in::second_factor))
-        .route("/forgot", get(recover::forgot).post(recover::forgot_submit))
-        .route("/reset", get(recover::reset).post(recover::reset_submit))
-        .route("/verify", get(recover::verify).post(recover::verify_submit))
-        .route("/account", get(account::page))
-        .route("/account/password", post(account::password))
-        .route("/account/email", post(account::email))
-        .route("/account/email/again", post(account::email_again))
-        .route("/account/sessions/end", post(account::end_session))
-        .route("/account/sessions/end-others", post(account::end_others))
-        .route("/account/certificates/add", post(certificates::add))
-        .route("/account/certificates/revoke", post(certificates::revoke))
-        .route("/account/two-step", get(second_step::page).post(second_step::enable))
-        .route("/account/two-step/off", post(second_step::disable))
-        .route("/keycloak/start", get(upstream::start))
-        .route("/keycloak/callback", get(upstream::callback))
-        .route("/keycloak/logout", post(upstream::logout))
-        .route("/welcome", get(upstream::welcome).post(upstream::welcome_submit))
+service::routes! {
+    /// The pages.
+    PAGE_ROUTES, pub router<Gatekeeper>,
+    get "/" Anyone => front;
+    get "/sign-up" Anyone => sign_up::page;
+    post "/sign-up" Anyone => sign_up::submit;
+    get "/sign-in" Anyone => sign_in::page;
+    post "/sign-in" Anyone => sign_in::submit;
+    post "/sign-in/code" Anyone => sign_in::second_factor;
+    get "/forgot" Anyone => recover::forgot;
+    post "/forgot" Anyone => recover::forgot_submit;
+    get "/reset" Anyone => recover::reset;
+    post "/reset" Anyone => recover::reset_submit;
+    get "/verify" Anyone => recover::verify;
+    post "/verify" Anyone => recover::verify_submit;
+    get "/account" SignedIn => account::page;
+    post "/account/password" SignedIn => account::password;
+    post "/account/email" SignedIn => account::email;
+    post "/account/email/again" SignedIn => account::email_again;
+    post "/account/sessions/end" Owner => account::end_session;
+    post "/account/sessions/end-others" SignedIn => account::end_others;
+    post "/account/certificates/add" SignedIn => certificates::add;
+    post "/account/certificates/revoke" Owner => certificates::revoke;
+    get "/account/two-step" SignedIn => second_step::page;
+    post "/account/two-step" SignedIn => second_step::enable;
+    post "/account/two-step/off" SignedIn => second_step::disable;
+    get "/keycloak/start" Anyone => upstream::start;
+    get "/keycloak/callback" Anyone => upstream::callback;
+    post "/keycloak/logout" Anyone => upstream::logout;
+    get "/welcome" Anyone => upstream::welcome;
+    post "/welcome" Anyone => upstream::welcome_submit;
 }
 
 async fn front(visit: Visit, State(gate): State<Gatekeeper>) -> Response {

@@ -3,53 +3,15 @@
 
 use std::sync::Arc;
 
-use axum::Router;
-use axum::routing::{get, post};
+pub use service::web::{Route, Who};
 
 use crate::app::App;
 use crate::live;
 use crate::pages::{account, connect, dashboard, networks, passwords, public, start};
 
-/// A route and who may call it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Route {
-    /// `GET` or `POST`.
-    pub method: &'static str,
-    /// As axum writes it: `/networks/{id}`.
-    pub path: &'static str,
-    /// Who may call it.
-    pub who: Who,
-}
-
-/// Who may call a route.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Who {
-    /// Everybody, signed in or not.
-    Anyone,
-    /// Whoever is signed in; it shows and changes only what is theirs.
-    SignedIn,
-    /// Only the account the `{id}` belongs to; to all others there is no such thing (404).
-    Owner,
-}
-
-macro_rules! routes {
-    ($(#[$about:meta])* $table:ident, $router:ident, $( $method:ident $path:literal $who:ident => $handler:path; )*) => {
-        $(#[$about])*
-        pub const $table: &[Route] = &[
-            $( Route { method: routes!(@name $method), path: $path, who: Who::$who }, )*
-        ];
-
-        pub(crate) fn $router() -> Router<Arc<App>> {
-            Router::new()$(.route($path, $method($handler)))*
-        }
-    };
-    (@name get) => { "GET" };
-    (@name post) => { "POST" };
-}
-
-routes! {
+service::routes! {
     /// irc.now itself.
-    SITE_ROUTES, site,
+    SITE_ROUTES, pub(crate) site<Arc<App>>,
     get "/" Anyone => public::landing;
     get "/what-is-irc" Anyone => public::what_is_irc;
     get "/clients" Anyone => public::clients;
@@ -60,9 +22,9 @@ routes! {
     get "/design" Anyone => public::design;
 }
 
-routes! {
+service::routes! {
     /// my.irc.now.
-    MY_ROUTES, my,
+    MY_ROUTES, pub(crate) my<Arc<App>>,
     get "/" SignedIn => dashboard::show;
     get "/live" SignedIn => live::follow;
     get "/start" SignedIn => start::show;

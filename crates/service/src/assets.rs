@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::sync::LazyLock;
 
-use axum::Router;
 use axum::extract::{Form, Path};
 use axum::http::header::{
     ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LOCATION,
@@ -16,7 +15,6 @@ use axum::http::header::{
 };
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
 use bytes::Bytes;
 
 include!(concat!(env!("OUT_DIR"), "/design.rs"));
@@ -50,9 +48,11 @@ pub fn js() -> &'static str {
     &DESIGN.js
 }
 
-/// `GET /design/…` and `POST /design/theme`. Each site merges it.
-pub fn router() -> Router {
-    Router::new().route("/design/theme", post(choose_theme)).route("/design/{*path}", get(file))
+crate::routes! {
+    /// The design: files, and the choice of a theme. Each site merges its router.
+    ROUTES, pub router<()>,
+    get "/design/{*path}" Anyone => file;
+    post "/design/theme" Anyone => choose_theme;
 }
 
 async fn file(Path(path): Path<String>, headers: HeaderMap) -> Response {

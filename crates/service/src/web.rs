@@ -12,6 +12,7 @@ mod edge;
 mod headers;
 mod problem;
 mod request_id;
+mod routes;
 mod shell;
 
 pub use accept::{Format, wants};
@@ -20,6 +21,7 @@ pub use edge::Edge;
 pub use headers::{ContentSecurityPolicy, FormAction};
 pub use problem::Problem;
 pub use request_id::RequestId;
+pub use routes::{Route, Who};
 pub use shell::{ShellUser, SiteShell};
 
 /// How a request came to the listener. Behind an ingress that ends TLS this says `Http`.

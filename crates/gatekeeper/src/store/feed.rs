@@ -35,8 +35,9 @@ const NOTE_FORGOTTEN: &str = "UPDATE feed_head SET forgotten = COALESCE(
 const PRUNE: &str = "DELETE FROM feed WHERE at < $1 OR (kind = 'deleted' AND at < $2)";
 
 const KEEP_SECONDS: i64 = 7 * 24 * 3600;
-/// A deleted account's id goes soon: every service has confirmed by itself before it is published.
-const KEEP_DELETED_SECONDS: i64 = 600;
+/// A deleted account's id goes at once: every service has confirmed by itself before it is published, and readers that
+/// wait have read it.
+const KEEP_DELETED_SECONDS: i64 = 5;
 
 impl Store {
     /// Adds to the feed within the transaction that makes it true.
