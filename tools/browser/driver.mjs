@@ -69,7 +69,9 @@ const commands = {
     await page.setViewportSize({ width, height });
     await page.emulateMedia({ colorScheme: theme });
   },
-  screenshot: async ({ path }) => page.screenshot({ path, fullPage: true }),
+  screenshot: async ({ path }) => {
+    await page.screenshot({ path, fullPage: true });
+  },
   axe: async () => {
     // Injected through the debugger, which the page's content security policy does not bind.
     await page.evaluate((await import('node:fs')).readFileSync(axe, 'utf8'));

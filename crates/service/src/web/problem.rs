@@ -65,9 +65,10 @@ impl Problem {
             StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE => {
                 ("A part of irc.now does not answer.", "Try again in a moment. Nothing you entered is lost.")
             }
-            status if status.is_server_error() => {
-                ("The server failed while it answered.", "Try again. If it stays so, tell the operator the id below.")
-            }
+            status if status.is_server_error() => (
+                "The server failed while it answered.",
+                "Try again. If it stays so, tell the operator the id below.",
+            ),
             _ => ("This did not work.", "Go back and try again."),
         };
         Self::new(status, what, advice)
