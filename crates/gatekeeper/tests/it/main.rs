@@ -7,6 +7,7 @@ mod admin;
 mod deletion;
 mod doors;
 mod feed;
+mod mail;
 mod pages;
 mod provider;
 mod upstream;
