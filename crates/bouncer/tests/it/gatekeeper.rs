@@ -140,23 +140,23 @@ impl Accounts for Gatekeeper {
     }
 
     async fn credentials(&self, _: &Call) -> CallResult<Vec<Credential>> {
-        unimplemented!("the bouncer never asks this")
+        panic!("the bouncer never asks this")
     }
 
     async fn create_app_password(&self, _: &Call, _: String, _: Vec<Scope>) -> CallResult<NewCredential> {
-        unimplemented!("the bouncer never asks this")
+        panic!("the bouncer never asks this")
     }
 
     async fn add_certificate(&self, _: &Call, _: String, _: String) -> CallResult<Credential> {
-        unimplemented!("the bouncer never asks this")
+        panic!("the bouncer never asks this")
     }
 
     async fn revoke_credential(&self, _: &Call, _: Uuid) -> CallResult<()> {
-        unimplemented!("the bouncer never asks this")
+        panic!("the bouncer never asks this")
     }
 
     async fn security_events(&self, _: &Call, _: u32) -> CallResult<Vec<SecurityEvent>> {
-        unimplemented!("the bouncer never asks this")
+        panic!("the bouncer never asks this")
     }
 
     async fn changes(&self, after: Option<FeedCursor>) -> CallResult<BoxStream<'static, AccountChange>> {
@@ -187,6 +187,6 @@ impl Accounts for Gatekeeper {
     }
 
     async fn delete_account(&self, _: &Call) -> CallResult<()> {
-        unimplemented!("the bouncer never asks this")
+        panic!("the bouncer never asks this")
     }
 }
