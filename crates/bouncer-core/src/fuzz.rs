@@ -124,6 +124,7 @@ pub fn bouncer(data: &[u8]) {
         on_connect: Vec::new(),
         markers: Vec::new(),
         newest: None,
+        missing_since_ms: None,
     };
     let mut played = Played {
         user: User::new(profile, vec![setup], 1_700_000_000_000),

@@ -186,6 +186,9 @@ pub struct NetworkSetup {
     /// The newest entry in the log, if any: where a fetch of what was missed begins. Taken only when the network is new to
     /// the core.
     pub newest: Option<Cursor>,
+    /// Since when something is missing from the log, where an earlier process did not come to fetch it
+    /// ([`crate::missing_since`]).
+    pub missing_since_ms: Option<i64>,
 }
 
 /// What the core knows of its user.

@@ -37,5 +37,6 @@ pub use entry::{Entry, Kind, NO_BUFFER};
 pub use ids::{ConnId, Cursor, DeviceId, NetworkId, Position, QueryId, RequestId, Ticket};
 pub use input::{Attach, Commit, Input, NetworkSetup, Profile};
 pub use irc::cap::{Cap, CapSet};
+pub use network::backfill::missing_since;
 pub use query::{Answer, Bound, Kinds, Page, Query, Stored};
 pub use user::User;

@@ -97,7 +97,7 @@ async fn ask(history: &History, account: AccountId, query: core::Query) -> Resul
                 before_ms,
                 limit: limit as usize,
             };
-            entries_only(history.search(account, search).await?.into_iter().map(|hit| hit.entry).collect())
+            entries_only(history.search(account, search).await?.hits.into_iter().map(|hit| hit.entry).collect())
         }
     })
 }
@@ -126,6 +126,18 @@ async fn since(
         entries: page.entries.into_iter().filter_map(stored).collect(),
         inexact,
     })
+}
+
+/// The last gap markers that belong to no channel, oldest first.
+pub async fn gaps(
+    history: &History,
+    account: AccountId,
+    stream: StreamId,
+) -> Result<Vec<core::Entry>, Error> {
+    let buffer = Buffer::from(core::NO_BUFFER);
+    let gaps = Kinds::of(&[history::Kind::Gap]);
+    let page = history.page(account, stream, &buffer, Range::Latest, gaps, 16).await?;
+    Ok(page.into_iter().filter_map(stored).map(|stored| stored.entry).collect())
 }
 
 fn entries_only(entries: Vec<history::Entry>) -> core::Answer {

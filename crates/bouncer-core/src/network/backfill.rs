@@ -1,14 +1,22 @@
 //! After a reconnect: what was missed is fetched by the upstream's own chathistory where it has it; else a marker says
 //! where the hole is. Never a silent hole.
+//!
+//! The log itself remembers that something is missing: before the first line of a connection goes an entry that says since
+//! when, and after the last one fetched another that says that all is there. Both are for the next process, should this one
+//! die between them; no device is shown them.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
+
+use smallvec::smallvec;
 
 use super::Network;
 use super::gate::Route;
 use crate::cx::Cx;
+use crate::entry::Meta;
 use crate::text::{iso, spoken};
 use crate::wire::Line;
-use crate::{Cap, Kind};
+use crate::{Cap, Entry, Kind, NO_BUFFER};
 
 /// How long an answer may take.
 const PATIENCE_MS: i64 = 30_000;
@@ -17,6 +25,26 @@ const REJOIN_MS: i64 = 60_000;
 /// How many pages of one target are fetched.
 const MAX_PAGES: u32 = 20;
 const MAX_JOBS: usize = 2_000;
+/// So much earlier is asked: a line's time in the log is later than the upstream's where many were said in one
+/// millisecond. What comes again is dropped by its msgid.
+const MARGIN_MS: i64 = 10_000;
+/// The tags of the entries that say since when something is missing, and that nothing is any more.
+const SINCE: &[u8] = b"since";
+const WHOLE: &[u8] = b"whole";
+
+/// Since when something is missing, by the entries of kind [`Kind::Gap`] in [`NO_BUFFER`], oldest first.
+pub fn missing_since<'a>(gaps: impl DoubleEndedIterator<Item = &'a Entry>) -> Option<i64> {
+    let said = |entry: &Entry| {
+        let tags = Meta::decode(&entry.meta).tags.into_iter();
+        tags.map(|(key, value)| (key, std::str::from_utf8(&value).ok().and_then(|ms| ms.parse().ok())))
+            .find_map(|(key, ms)| match &*key {
+                SINCE => Some(ms),
+                WHOLE => Some(None),
+                _ => None,
+            })
+    };
+    gaps.rev().find_map(said).flatten()
+}
 
 #[derive(Debug, Clone)]
 struct Job {
@@ -32,8 +60,12 @@ struct Job {
 /// What is being fetched.
 #[derive(Debug, Default)]
 pub(crate) struct Backfill {
-    /// Nothing is missing before this.
+    /// Since when we were away.
     since_ms: Option<i64>,
+    /// Nothing is missing before this: a connection may have been dead long before it was given up.
+    missing_ms: Option<i64>,
+    /// Whether the log says that something is missing.
+    noted: bool,
     /// When the connection came back.
     back_ms: Option<i64>,
     jobs: VecDeque<Job>,
@@ -41,9 +73,15 @@ pub(crate) struct Backfill {
 }
 
 impl Backfill {
+    /// At the start of the process: nothing is missing before this.
+    pub fn begun(since_ms: Option<i64>) -> Self {
+        Self { since_ms, missing_ms: since_ms, ..Self::default() }
+    }
+
     /// The connection broke.
-    pub fn down_since(&mut self, now_ms: i64) {
+    pub fn down_since(&mut self, now_ms: i64, newest_ms: Option<i64>) {
         self.since_ms.get_or_insert(now_ms);
+        self.missing_ms.get_or_insert(newest_ms.map_or(now_ms, |newest| newest.min(now_ms)));
     }
 
     /// The connection is gone: what was asked will not be answered. What is missing is still missing.
@@ -51,11 +89,6 @@ impl Backfill {
         self.jobs.clear();
         self.current = None;
         self.back_ms = None;
-    }
-
-    /// Whether a FAIL is about what we asked; that job is over.
-    pub fn failed(&mut self, line: &Line<'_>) -> bool {
-        line.param(0) == b"CHATHISTORY" && self.current.take().is_some()
     }
 
     pub fn wake_at(&self) -> Option<i64> {
@@ -69,18 +102,48 @@ impl Network {
         self.caps.has(Cap::DraftChathistory) && self.caps.has(Cap::Batch) && self.caps.has(Cap::ServerTime)
     }
 
+    /// Before the first line of a connection: the log is told that something is missing.
+    pub fn backfill_note(&mut self, cx: &mut Cx) {
+        if let Some(since) = self.backfill.missing_ms
+            && !std::mem::replace(&mut self.backfill.noted, true)
+        {
+            self.hidden(cx, SINCE, since);
+        }
+    }
+
+    /// Nothing is missing any more.
+    fn backfill_over(&mut self, cx: &mut Cx) {
+        (self.backfill.since_ms, self.backfill.missing_ms) = (None, None);
+        if std::mem::take(&mut self.backfill.noted) {
+            self.hidden(cx, WHOLE, cx.now_ms);
+        }
+    }
+
+    /// An entry for the next process only.
+    fn hidden(&mut self, cx: &mut Cx, tag: &[u8], ms: i64) {
+        let tags = vec![(tag.into(), ms.to_string().into_bytes().into_boxed_slice())];
+        let entry = Entry {
+            kind: Kind::Gap,
+            msgid: cx.ids.msgid(cx.now_ms),
+            ts_ms: cx.now_ms,
+            from: cx.service().into_boxed_slice(),
+            target: Box::default(),
+            body: Box::default(),
+            meta: Meta { tags, bodied: true, ..Meta::default() }.encode(),
+            buffers: smallvec![NO_BUFFER.into()],
+            redacts: None,
+        };
+        if let Some(store) = self.gate.log(cx.now_ms, Arc::new(entry), Route::all()) {
+            self.to_store(cx, store);
+        }
+    }
+
     /// After registration.
     pub fn backfill_begin(&mut self, cx: &mut Cx) {
-        // What came before this process: the log says until when.
-        let since = match (self.backfill.since_ms, self.newest_ms) {
-            (Some(down), Some(newest)) => Some(if self.has_history() { down.min(newest) } else { down }),
-            (since, newest) => since.or(newest),
-        };
-        let Some(since) = since else { return };
-        self.backfill.since_ms = Some(since);
+        let (Some(since), Some(missing)) = (self.backfill.since_ms, self.backfill.missing_ms) else { return };
         self.backfill.back_ms = Some(cx.now_ms);
         if self.has_history() {
-            self.queue_job(cx, b"", since);
+            self.queue_job(cx, b"", missing);
         } else {
             let (from, to) = (spoken(since), spoken(cx.now_ms));
             let text = format!(
@@ -88,14 +151,14 @@ impl Network {
                 self.setup.name
             );
             let marker = self.gap(cx, cx.now_ms, text);
-            self.backfill.since_ms = None;
             self.log(cx, marker, Route::all());
+            self.backfill_over(cx);
         }
     }
 
     /// A channel is joined: what was said in it meanwhile?
     pub fn backfill_channel(&mut self, cx: &mut Cx, key: &[u8]) {
-        let Some(since) = self.backfill.since_ms.filter(|_| self.has_history()) else { return };
+        let Some(since) = self.backfill.missing_ms.filter(|_| self.has_history()) else { return };
         if let Some(channel) = self.channels.get(key) {
             let name = channel.name.clone();
             self.queue_job(cx, &name, since);
@@ -104,6 +167,7 @@ impl Network {
 
     fn queue_job(&mut self, cx: &mut Cx, target: &[u8], after_ms: i64) {
         if self.backfill.jobs.len() < MAX_JOBS {
+            let after_ms = after_ms - MARGIN_MS;
             let job = Job { target: target.into(), after_ms, page: 0, lines: 0, newest_ms: after_ms };
             self.backfill.jobs.push_back(job);
         }
@@ -120,7 +184,9 @@ impl Network {
     /// Asks for the next thing.
     pub fn backfill_next(&mut self, cx: &mut Cx) {
         self.backfill.current = None;
-        let Some(job) = self.backfill.jobs.pop_front() else { return };
+        let Some(job) = self.backfill.jobs.pop_front() else {
+            return self.backfill_settle(cx);
+        };
         let limit = self.page_size().to_string();
         let from = format!("timestamp={}", iso(job.after_ms));
         if job.target.is_empty() {
@@ -130,6 +196,27 @@ impl Network {
             self.say(cx, "CHATHISTORY", &[b"AFTER", &job.target, from.as_bytes(), limit.as_bytes()]);
         }
         self.backfill.current = Some((job, cx.now_ms + PATIENCE_MS));
+    }
+
+    /// All that was asked for is there. If every kept channel was joined again, there is nothing else to ask for.
+    fn backfill_settle(&mut self, cx: &mut Cx) {
+        let joined = |name: &str| {
+            self.channels.get(&self.key(name.as_bytes())).is_some_and(|channel| !channel.joining)
+        };
+        if self.backfill.back_ms.is_some() && self.setup.channels.iter().all(|saved| joined(&saved.name)) {
+            self.backfill_over(cx);
+        }
+    }
+
+    /// Whether a FAIL is about what we asked; that job is over.
+    pub fn backfill_failed(&mut self, cx: &mut Cx, line: &Line<'_>) -> bool {
+        if line.param(0) != b"CHATHISTORY" {
+            return false;
+        }
+        let Some((job, _)) = self.backfill.current.take() else { return false };
+        self.hole(cx, &job);
+        self.backfill_next(cx);
+        true
     }
 
     /// A line of history.
@@ -148,11 +235,12 @@ impl Network {
         }
         job.lines += 1;
         job.newest_ms = job.newest_ms.max(when);
-        // Without a msgid nothing tells a line that came live since from one of the page.
-        let known = line.tag("msgid").is_none() && when >= back_ms;
+        // Without a msgid nothing tells a line that is here from one that is not.
+        let missing = self.backfill.missing_ms.map_or(i64::MIN, |since| since + 1)..back_ms;
+        let known = line.tag("msgid").is_none() && !missing.contains(&when);
         let body = line.param(1);
         let ctcp = body.first() == Some(&1) && !body.starts_with(b"\x01ACTION");
-        if kind == Kind::Gap || known || ctcp || when <= job.after_ms {
+        if kind == Kind::Gap || known || ctcp {
             return;
         }
         let own = self.is_me(line.nick());
@@ -170,7 +258,7 @@ impl Network {
         if line.param(0) != b"TARGETS" || name.is_empty() || self.support.is_channel(name) {
             return;
         }
-        if let Some(since) = self.backfill.since_ms {
+        if let Some(since) = self.backfill.missing_ms {
             self.queue_job(cx, name, since);
         }
     }
@@ -187,9 +275,10 @@ impl Network {
         let Some((job, _)) = self.backfill.current.take_if(|(job, _)| map.same(&job.target, target)) else {
             return;
         };
-        let full = job.lines >= self.page_size() && job.newest_ms > job.after_ms;
-        if full && job.page + 1 < MAX_PAGES {
-            let (page, after_ms) = (job.page + 1, job.newest_ms);
+        let full = job.lines >= self.page_size();
+        // The page may have ended within a millisecond: what it had of it comes again and is dropped.
+        let (page, after_ms) = (job.page + 1, job.newest_ms - 1);
+        if full && page < MAX_PAGES && after_ms > job.after_ms {
             self.backfill.jobs.push_front(Job { page, after_ms, lines: 0, newest_ms: after_ms, ..job });
         } else if full {
             self.hole(cx, &job);
@@ -202,11 +291,11 @@ impl Network {
         if job.target.is_empty() {
             return;
         }
-        let text =
-            format!("What was said between {} and {} is not here.", spoken(job.newest_ms), spoken(cx.now_ms));
-        let mut marker = self.gap(cx, job.newest_ms + 1, text);
+        let from = job.newest_ms.max(self.backfill.missing_ms.unwrap_or_default());
+        let text = format!("What was said between {} and {} is not here.", spoken(from), spoken(cx.now_ms));
+        let mut marker = self.gap(cx, from + 1, text);
         marker.buffers = self.buffer(&job.target);
-        let meta = crate::entry::Meta {
+        let meta = Meta {
             bodied: true,
             extra: [job.target.clone()].into_iter().collect(),
             ..Default::default()
@@ -222,7 +311,7 @@ impl Network {
         }
         let idle = self.backfill.current.is_none() && self.backfill.jobs.is_empty();
         if idle && self.backfill.back_ms.is_some_and(|back| cx.now_ms >= back + REJOIN_MS) {
-            self.backfill.since_ms = None;
+            self.backfill_over(cx);
         }
     }
 }

@@ -102,7 +102,7 @@ impl Network {
             replies: Replies::default(),
             regain: Regain::default(),
             presence: Presence::default(),
-            backfill: Backfill::default(),
+            backfill: Backfill::begun(setup.missing_since_ms.or(newest.map(|cursor| cursor.ts_ms))),
             markers: markers.map(|(key, ts)| (key.into_boxed_slice(), ts)).collect(),
             peers: BTreeMap::new(),
             last_error: None,

@@ -82,8 +82,8 @@ impl Network {
             }
             b"FAIL" | b"WARN" | b"NOTE" => {
                 let asker = asker.or_else(|| self.replies.standard(line.param(0)));
-                if self.backfill.failed(&line) {
-                    return self.backfill_next(cx);
+                if self.backfill_failed(cx, &line) {
+                    return;
                 }
                 let plain = self.plain(&line, CapSet::EMPTY);
                 self.answer(plain, asker, route);

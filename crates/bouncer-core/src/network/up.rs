@@ -22,6 +22,7 @@ impl Network {
         let old = std::mem::replace(&mut self.nick, nick.into());
         self.last_error = None;
         self.needs_user = false;
+        self.backfill_note(cx);
         if *old != *self.nick {
             self.pass(
                 Plain {
@@ -146,7 +147,7 @@ impl Network {
         let said = self.last_error.take().filter(|_| was_up && reason.is_empty());
         let reason = said.unwrap_or_else(|| reason.to_owned());
         if was_up {
-            self.backfill.down_since(cx.now_ms);
+            self.backfill.down_since(cx.now_ms, self.newest_ms);
         }
         // The same trouble again and again is told once.
         if was_up || self.last_error.as_deref() != Some(&*reason) {

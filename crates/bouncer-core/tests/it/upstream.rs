@@ -69,7 +69,7 @@ fn what_was_missed_is_fetched_by_the_upstreams_own_history_once() {
     world.connect(caps);
     let sent = world.take_sent();
     assert!(
-        sent.iter().any(|line| line.starts_with("CHATHISTORY TARGETS timestamp=2023-11-14T22:13:2")),
+        sent.iter().any(|line| line.starts_with("CHATHISTORY TARGETS timestamp=2023-11-14T22:13:1")),
         "{sent:?}"
     );
     world.line(":srv BATCH +t draft/chathistory-targets");
@@ -94,6 +94,55 @@ fn what_was_missed_is_fetched_by_the_upstreams_own_history_once() {
     let got = world.taken(1, "PRIVMSG");
     let bodies: Vec<_> = got.iter().map(|line| line.rsplit_once(" :").unwrap().1).collect();
     assert_eq!(bodies, ["before", "between", "psst"]);
+}
+
+/// What the log says is missing.
+fn noted(world: &World) -> Option<i64> {
+    let entries: Vec<_> = world.logs[&NET].entries.iter().map(|(stored, _)| stored.entry.clone()).collect();
+    bouncer_core::missing_since(entries.iter().filter(|entry| entry.kind == bouncer_core::Kind::Gap))
+}
+
+#[test]
+fn a_process_that_dies_while_it_fetches_leaves_word_of_what_is_missing() {
+    let caps = &["draft/chathistory", "batch", "server-time", "message-tags"];
+    let mut world = World::connected(caps);
+    world.said("@msgid=a;time=2023-11-14T22:13:20.000Z :bob!b@h PRIVMSG #c :before");
+    assert_eq!(noted(&world), None);
+    world.input(Input::UpstreamDown { network: NET, reason: "", needs_user: false });
+    world.now += 60_000;
+    world.connect(caps);
+    world.line(":srv BATCH +t draft/chathistory-targets");
+    world.line(":srv BATCH -t");
+    world.join("#c");
+    world.said("@msgid=z;time=2023-11-14T22:14:30.000Z :bob!b@h PRIVMSG #c :live, before the page came");
+    world.run();
+    assert_eq!(noted(&world), Some(1_700_000_000_000));
+    world.line(":srv BATCH +h chathistory #c");
+    world.line(":srv BATCH -h");
+    world.now += 60_000;
+    world.input(Input::Tick);
+    world.run();
+    assert_eq!(noted(&world), None);
+}
+
+#[test]
+fn history_that_the_upstream_does_not_give_is_a_visible_gap() {
+    let caps = &["draft/chathistory", "batch", "server-time", "message-tags"];
+    let mut world = World::connected(caps);
+    world.input(Input::UpstreamDown { network: NET, reason: "", needs_user: false });
+    world.now += 60_000;
+    world.connect(caps);
+    world.line(":srv BATCH +t draft/chathistory-targets");
+    world.line(":srv BATCH -t");
+    world.join("#c");
+    world.line(":srv FAIL CHATHISTORY MESSAGE_ERROR AFTER #c :Messages could not be retrieved");
+    world.run();
+    world.attach(1, 1, &["batch", "draft/chathistory"]);
+    world.take(1);
+    world.say(1, "CHATHISTORY LATEST #c * 10");
+    world.run();
+    let got = world.take(1);
+    assert!(got.iter().any(|line| line.contains("NOTICE #c :What was said between")), "{got:?}");
 }
 
 #[test]

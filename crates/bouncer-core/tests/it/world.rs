@@ -72,6 +72,7 @@ pub fn setup(id: NetworkId, name: &str) -> NetworkSetup {
         on_connect: Vec::new(),
         markers: Vec::new(),
         newest: None,
+        missing_since_ms: None,
     }
 }
 

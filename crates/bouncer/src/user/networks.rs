@@ -42,6 +42,7 @@ pub(super) struct Off {
 pub(super) struct Kept {
     markers: Vec<(Vec<u8>, i64)>,
     newest: Option<core::Cursor>,
+    missing_since_ms: Option<i64>,
 }
 
 /// Reads what the log knows of a network.
@@ -56,7 +57,9 @@ pub(super) async fn kept(history: &History, sub: Sub, id: NetworkId) -> history:
             Some(core::Cursor { position: log::position(position), ts_ms })
         }
     };
+    let gaps = log::gaps(history, account, stream).await?;
     Ok(Kept {
+        missing_since_ms: core::missing_since(gaps.iter()),
         markers: markers.into_iter().map(|(buffer, ts_ms)| (buffer.0.to_vec(), ts_ms)).collect(),
         newest,
     })
@@ -87,6 +90,7 @@ pub(super) fn setup(row: &NetworkRow, kept: Kept) -> NetworkSetup {
         on_connect: spec.on_connect.clone(),
         markers: kept.markers,
         newest: kept.newest,
+        missing_since_ms: kept.missing_since_ms,
     }
 }
 
