@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bouncer_core::{ConnId, Cursor};
 use contracts::{Accounts, NetworkId, WellKnownNetwork};
 use history::History;
 use irc_client::{Dial, HostLimiter};
 use service::dialer::Guarded;
+use tokio::sync::Notify;
 use uuid::Uuid;
 
 use crate::metrics::BouncerMetrics;
@@ -53,24 +54,42 @@ impl Context {
 
 /// How far devices have seen networks: gathered here and written together, about once a second.
 #[derive(Default)]
-pub struct SeenCursors(Mutex<HashMap<(Uuid, NetworkId), Cursor>>);
+pub struct SeenCursors {
+    noted: Mutex<HashMap<(Uuid, NetworkId), Cursor>>,
+    hurry: Notify,
+}
 
 impl SeenCursors {
     /// Notes one.
     pub fn note(&self, device: Uuid, network: NetworkId, cursor: Cursor) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert((device, network), cursor);
+        self.lock().insert((device, network), cursor);
+    }
+
+    /// What was noted is written at once: a device's first cursor, without which it would begin anew after a crash and
+    /// miss what it was not told before.
+    pub fn hurry(&self) {
+        self.hurry.notify_one();
+    }
+
+    /// Waits until somebody is in a hurry.
+    pub async fn hurried(&self) {
+        self.hurry.notified().await;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<(Uuid, NetworkId), Cursor>> {
+        self.noted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Writes what was noted. What could not be written is kept for the next time, unless it was noted anew.
     pub async fn write(&self, store: &Store) -> StoreResult<()> {
-        let noted = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let noted = std::mem::take(&mut *self.lock());
         if noted.is_empty() {
             return Ok(());
         }
         let rows = noted.iter().map(|(&(device, network), &cursor)| (device, network, cursor));
         let written = store.keep_cursors(rows.collect::<Vec<_>>()).await;
         if written.is_err() {
-            let mut later = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut later = self.lock();
             for (key, cursor) in noted {
                 later.entry(key).or_insert(cursor);
             }

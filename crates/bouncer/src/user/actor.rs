@@ -227,8 +227,11 @@ impl Actor {
             Effect::Query { id, query } => self.ask(id, query),
             Effect::Request { id, request } => self.enqueue(Job::Request(id, Box::new(request))),
             Effect::Seen { device, network, cursor } => {
-                self.seen.entry(device.0).or_default().insert(network, cursor);
+                let first = self.seen.entry(device.0).or_default().insert(network, cursor).is_none();
                 self.context.seen.note(device.0, NetworkId(network.0), cursor);
+                if first {
+                    self.context.seen.hurry();
+                }
             }
             Effect::SaveChannels { network, channels } => {
                 self.enqueue(Job::SaveChannels(NetworkId(network.0), channels));

@@ -49,10 +49,11 @@ impl Actor {
             outbox.close("The bouncer is being restarted. Your client can connect again in a moment.");
             return;
         }
-        if let Some(newer) = self.seen.get(&device.id) {
-            attach.cursors.retain(|(network, _)| !newer.contains_key(network));
-            attach.cursors.extend(newer.iter().map(|(network, cursor)| (*network, *cursor)));
+        let newest = self.seen.entry(device.id).or_default();
+        for &(network, cursor) in &attach.cursors {
+            newest.entry(network).or_insert(cursor);
         }
+        attach.cursors = newest.iter().map(|(network, cursor)| (*network, *cursor)).collect();
         self.context.metrics.devices.inc();
         let of_device = |conns: &std::collections::HashMap<ConnId, Conn>| {
             u32::try_from(conns.values().filter(|conn| conn.device == device.id).count()).unwrap_or(u32::MAX)
