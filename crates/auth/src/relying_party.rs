@@ -115,6 +115,8 @@ impl RelyingParty {
             &settings.redirect_uri(),
         )?;
         let sessions = Sessions { db, keyring, idle: settings.idle, absolute: settings.absolute };
+        // A key may have been put before the others while nothing ran here.
+        sessions.reseal().await?;
         let form_targets = [&settings.issuer, &settings.after_logout]
             .into_iter()
             .filter_map(|url| Url::parse(url).ok())
@@ -164,6 +166,11 @@ impl RelyingParty {
             }
         }
         Ok(count)
+    }
+
+    /// Seals the tokens of every session under the newest key of the keyring. It is done at every start, too.
+    pub async fn reseal(&self) -> Result<(), AuthError> {
+        self.inner.sessions.reseal().await
     }
 
     /// Deletes every session row of an account, for `AccountData::delete`.

@@ -34,6 +34,10 @@ const OF_SUB: &str = "SELECT id, sub, sid, identity, refresh_at, created_at, las
      ORDER BY last_seen_at DESC";
 const TOUCH: &str = "UPDATE auth_sessions SET last_seen_at = $2 WHERE id = $1 AND last_seen_at < $3";
 const SECRETS: &str = "SELECT id_token, refresh_token FROM auth_sessions WHERE id = $1";
+const UNDER_OLDER_KEY: &str = "SELECT id, id_token, refresh_token FROM auth_sessions WHERE id > $1 AND \
+     (substr(id_token, 1, $2) <> $3 OR substr(refresh_token, 1, $2) <> $3) ORDER BY id LIMIT 200";
+const RESEAL: &str =
+    "UPDATE auth_sessions SET id_token = $2, refresh_token = $3 WHERE id = $1 AND id_token = $4";
 const CLAIM_REFRESH: &str = "UPDATE auth_sessions SET refresh_at = $3 WHERE id = $1 AND refresh_at = $2 \
      AND revoked_at IS NULL";
 const REFRESHED: &str = "UPDATE auth_sessions SET identity = $2, id_token = $3, \
@@ -202,6 +206,49 @@ impl Sessions {
             Ok(Some(SecretString::from(String::from_utf8_lossy(&plain).into_owned())))
         };
         Ok((open(0, "session-id-token")?, open(1, "session-refresh-token")?))
+    }
+
+    /// Seals the tokens of every session under the newest key. What no key opens is left; such a session signs in anew.
+    pub(crate) async fn reseal(&self) -> Result<(), AuthError> {
+        let mut after = Vec::new();
+        loop {
+            let mark = self.keyring.mark();
+            let mut tx = self.db.begin().await?;
+            let rows = sqlx::query(UNDER_OLDER_KEY)
+                .bind(after.clone())
+                .bind(i32::try_from(mark.len()).unwrap_or(i32::MAX))
+                .bind(mark)
+                .fetch_all(&mut *tx)
+                .await?;
+            let Some(last) = rows.last() else { return Ok(()) };
+            after = last.try_get(0)?;
+            for row in &rows {
+                self.reseal_row(&mut tx, row).await?;
+            }
+            tx.commit().await?;
+        }
+    }
+
+    async fn reseal_row(&self, tx: &mut service::db::Tx, row: &AnyRow) -> Result<(), AuthError> {
+        let id = uuid(row.try_get(0)?)?;
+        let anew = |column: usize, context: &str| -> Result<Option<Vec<u8>>, AuthError> {
+            let sealed: Option<Vec<u8>> = row.try_get(column)?;
+            let Some(sealed) = sealed else { return Ok(None) };
+            let anew = self.keyring.reseal(&format!("{context}:{id}"), &sealed).unwrap_or_else(|error| {
+                tracing::warn!(session = %id, %error, "the tokens of a session stay under their key");
+                None
+            });
+            Ok(Some(anew.unwrap_or(sealed)))
+        };
+        let (id_token, refresh_token) = (anew(1, "session-id-token")?, anew(2, "session-refresh-token")?);
+        sqlx::query(RESEAL)
+            .bind(id_bytes(id))
+            .bind(id_token)
+            .bind(refresh_token)
+            .bind(row.try_get::<Option<Vec<u8>>, _>(1)?)
+            .execute(&mut **tx)
+            .await?;
+        Ok(())
     }
 
     /// What a refresh brought.

@@ -121,6 +121,8 @@ impl Bouncer {
         let database = secret(&config.database).unwrap_or_else(|| deps.folder.sqlite_url("bouncer.db"));
         let log = secret(&config.history).unwrap_or_else(|| deps.folder.sqlite_url("history.db"));
         let store = Store::open(Database::open(&database).await?, deps.keys).await?;
+        // A key may have been put before the others while nothing ran here.
+        resealed(&store).await?;
         let history = History::open(&log, history::Options::default()).await?;
         let metrics = BouncerMetrics::default();
         deps.metrics.register(|registry| metrics.register(registry));
@@ -163,6 +165,11 @@ impl Bouncer {
         Arc::new(BouncerCalls { hub: Arc::clone(&self.hub) })
     }
 
+    /// Seals every secret of networks and channels under the newest key of the keyring. It is done at every start, too.
+    pub async fn reseal(&self) -> Result<(), OpenError> {
+        resealed(&self.hub.context().store).await
+    }
+
     /// The routes for other processes, to be mounted behind the check of their tokens.
     pub fn internal(&self) -> axum::Router {
         contracts::http::bouncers_router(self.calls())
@@ -201,6 +208,20 @@ impl Bouncer {
         context.history.close().await;
         context.store.close().await;
     }
+}
+
+async fn resealed(store: &Store) -> Result<(), OpenError> {
+    let done = store.reseal().await?;
+    if done.unreadable > 0 {
+        tracing::error!(
+            secrets = done.unreadable,
+            "secrets of networks were sealed under a key that is gone: put it back, or their users must enter them again"
+        );
+    }
+    if done.moved > 0 {
+        tracing::info!(secrets = done.moved, "sealed under the newest key");
+    }
+    Ok(())
 }
 
 fn door_config(config: &Config, origins: irc_server::Origins) -> DoorConfig {

@@ -7,6 +7,7 @@ mod channels;
 mod devices;
 mod networks;
 mod once;
+mod reseal;
 mod schema;
 mod secrets;
 mod sts;

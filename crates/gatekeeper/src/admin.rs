@@ -127,15 +127,19 @@ impl Admin {
         self.0.begin_deletion(account.sub, "An administrator asked for it.", now_s()).await
     }
 
-    /// Seals every sealed column under the newest key of the keyring, after `ircnow admin rotate-key` made one.
-    pub async fn rotate_key(&self) -> Result<()> {
+    /// Seals every sealed column under the newest key of the keyring. It is done at every start, too.
+    pub async fn reseal(&self) -> Result<()> {
         let inner = &*self.0.0;
         Pepper::reseal(&inner.store, &inner.keyring).await?;
         inner.keys.reseal(now_s()).await?;
         let mut tx = inner.store.begin().await?;
         for (sub, sealed) in inner.store.sealed_seeds(&mut tx).await? {
-            if let Some(anew) = inner.keyring.reseal(&format!("gatekeeper:totp:{sub}"), &sealed)? {
-                inner.store.reseal_seed(&mut tx, sub, &anew).await?;
+            match inner.keyring.reseal(&format!("gatekeeper:totp:{sub}"), &sealed) {
+                Ok(Some(anew)) => inner.store.reseal_seed(&mut tx, sub, &anew).await?,
+                Ok(None) => {}
+                Err(error) => {
+                    tracing::error!(%sub, %error, "a second step cannot be read with the keys there are")
+                }
             }
         }
         inner.store.commit(tx).await?;

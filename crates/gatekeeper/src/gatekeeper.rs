@@ -123,6 +123,8 @@ impl Gatekeeper {
             polls,
         };
         let this = Self(Arc::new(inner));
+        // A key may have been put before the others while nothing ran here.
+        this.admin().reseal().await?;
         this.start(&deps.shutdown);
         Ok(this)
     }

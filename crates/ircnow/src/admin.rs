@@ -3,7 +3,7 @@
 //! The command goes to the running process over `<data>/admin.sock` (0600: only the user who runs it may speak there).
 //! If nothing runs, this process opens the files itself, which their locks allow to one process at a time.
 
-mod act;
+pub mod act;
 mod backup;
 pub mod socket;
 

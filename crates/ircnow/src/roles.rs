@@ -14,7 +14,7 @@ use service::sites::Origin;
 use service::tls::{LocalTls, ReloadingCert};
 use url::Url;
 
-use crate::admin::socket;
+use crate::admin::{act, socket};
 use crate::cli::Common;
 use crate::local_tls;
 use crate::settings::RoleConfig;
@@ -106,7 +106,7 @@ pub async fn gatekeeper(common: Common) -> Result<()> {
         role.data_of(&role.config.bouncer, "bouncer"),
         role.data_of(&role.config.portal, "portal"),
     ]);
-    socket::listen(&role.base, gatekeeper.admin())?;
+    socket::listen(&role.base, act::Context::of(&role.base), gatekeeper.admin())?;
     let verifier = TokenVerifier::with_keys(gatekeeper.issuer(), Arc::new(gatekeeper.clone()));
     let internal = wiring::guarded(&verifier, "gatekeeper", &["portal", "bouncer"], gatekeeper.internal());
     role.serve(Some(gatekeeper.site()), internal).await

@@ -9,7 +9,7 @@ use service::hosts::Hosts;
 use service::http::{HttpClient, Target};
 use service::sites::{IrcAddress, Sites, SitesConfig};
 
-use crate::admin::socket;
+use crate::admin::{act, socket};
 use crate::cli::{Common, say};
 use crate::localnet::{self, LocalNetwork};
 use crate::settings::UpConfig;
@@ -52,7 +52,7 @@ pub async fn run(common: Common, https: bool) -> Result<()> {
         wiring::portal(&base, &http, gatekeeper.accounts(), bouncer.calls(), data, wiring::door(&tls))
             .await?;
     gatekeeper.register_data(vec![bouncer.account_data(), portal.data()]);
-    socket::listen(&base, gatekeeper.admin())?;
+    socket::listen(&base, act::Context::of(&base).beside(&bouncer, &portal), gatekeeper.admin())?;
 
     let hosts = Hosts::new()
         .site(&base.sites.root, portal.site())

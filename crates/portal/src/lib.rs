@@ -159,6 +159,11 @@ impl Portal {
         Arc::clone(&self.own)
     }
 
+    /// Seals the tokens of every browser session under the newest key of the keyring. It is done at every start, too.
+    pub async fn reseal(&self) -> Result<(), auth::AuthError> {
+        self.app.party.reseal().await
+    }
+
     /// The relying party behind my.irc.now.
     pub fn login(&self) -> &auth::RelyingParty {
         &self.app.party

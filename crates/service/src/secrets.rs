@@ -2,10 +2,11 @@
 //!
 //! A sealed value is `1 | key id (4) | nonce (12) | AES-256-GCM of it`, with the context as associated data and a key of
 //! its own for each context (HKDF): what was sealed for one purpose opens for no other. The keyring holds several keys;
-//! the first seals, all open, so that a rotation needs no pause.
+//! the first seals, all open, so that a rotation needs no pause: clones share their keys, a new one seals for all of them
+//! at once, and each service moves its rows over while it runs, and whatever is left at its next start.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -104,15 +105,15 @@ impl Key {
     }
 }
 
-/// The keys of an installation. Cheap to clone; never printed.
+/// The keys of an installation. Cheap to clone, and clones share their keys; never printed.
 #[derive(Clone)]
 pub struct Keyring {
-    keys: Arc<[Key]>,
+    keys: Arc<RwLock<Arc<[Key]>>>,
 }
 
 impl std::fmt::Debug for Keyring {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Keyring").field("keys", &self.keys.len()).finish_non_exhaustive()
+        f.debug_struct("Keyring").field("keys", &self.keys().len()).finish_non_exhaustive()
     }
 }
 
@@ -167,32 +168,51 @@ impl Keyring {
                 <[u8; 32]>::try_from(bytes.as_slice()).map(Key::new).map_err(|_| SecretError::Malformed)
             })
             .collect::<Result<Vec<Key>, SecretError>>()?;
-        if keys.is_empty() { Err(SecretError::Malformed) } else { Ok(Self { keys: keys.into() }) }
+        if keys.is_empty() { Err(SecretError::Malformed) } else { Ok(Self::of(keys)) }
     }
 
     /// A keyring of one fresh key that is kept nowhere: for tests.
     pub fn ephemeral() -> Result<Self, SecretError> {
-        Ok(Self { keys: Arc::new([Key::new(random_bytes()?)]) })
+        Ok(Self::of(vec![Key::new(random_bytes()?)]))
     }
 
-    /// Puts a fresh key before those of a file. From the next start on it seals; what older keys sealed still opens, and
-    /// [`Keyring::reseal`] moves it over. Drop a key from the file only when nothing is sealed under it any more.
-    pub fn rotate(path: &Path) -> Result<Self, SecretError> {
-        let old = Self::open_file(path)?;
+    fn of(keys: Vec<Key>) -> Self {
+        Self { keys: Arc::new(RwLock::new(keys.into())) }
+    }
+
+    fn keys(&self) -> Arc<[Key]> {
+        Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Puts a fresh key before those of a file, whose keys this keyring and its clones have from then on: the fresh one
+    /// seals, what older keys sealed still opens, and [`Keyring::reseal`] moves it over. Drop a key from the file only
+    /// when nothing is sealed under it any more.
+    pub fn rotate(&self, path: &Path) -> Result<(), SecretError> {
+        // Held over the file, so that of two rotations at once neither loses the other's key.
+        let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
         let mut text = Zeroizing::new(format!("{}\n", random_token()?));
-        for key in old.keys.iter() {
+        for key in Self::open_file(path)?.keys().iter() {
             text.push_str(&Zeroizing::new(URL_SAFE_NO_PAD.encode(&key.raw[..])));
             text.push('\n');
         }
         crate::paths::write_private(path, text.as_bytes())
             .map_err(|source| SecretError::File { path: path.to_owned(), source })?;
-        Self::parse(&text)
+        *keys = Self::parse(&text)?.keys();
+        Ok(())
+    }
+
+    /// What every value begins with that is sealed from now on: stores find by it what [`Keyring::reseal`] has to move.
+    pub fn mark(&self) -> Vec<u8> {
+        let mut mark = vec![VERSION];
+        mark.extend(self.keys().first().map(|key| key.id).unwrap_or_default());
+        mark
     }
 
     /// Seals `plain` for one purpose. `context` names it and what it belongs to (`"upstream-password:<network id>"`); it is
     /// not kept in the result, and the same must be given to [`Keyring::unseal`].
     pub fn seal(&self, context: &str, plain: &[u8]) -> Result<Vec<u8>, SecretError> {
-        let key = self.keys.first().ok_or(SecretError::Malformed)?;
+        let keys = self.keys();
+        let key = keys.first().ok_or(SecretError::Malformed)?;
         let nonce = random_bytes::<NONCE_LEN>()?;
         let mut sealed = Vec::with_capacity(HEAD + plain.len() + AES_256_GCM.tag_len());
         sealed.push(VERSION);
@@ -215,7 +235,8 @@ impl Keyring {
     /// Opens what [`Keyring::seal`] made for the same context.
     pub fn unseal(&self, context: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, SecretError> {
         let (head, body) = sealed.split_at_checked(HEAD).ok_or(SecretError::CannotOpen)?;
-        let key = self.key_of(head).ok_or(SecretError::CannotOpen)?;
+        let keys = self.keys();
+        let key = key_of(&keys, head).ok_or(SecretError::CannotOpen)?;
         let nonce =
             Nonce::try_assume_unique_for_key(&head[1 + ID_LEN..]).map_err(|_| SecretError::CannotOpen)?;
         let aead = key.aead(context).ok_or(SecretError::CannotOpen)?;
@@ -230,8 +251,7 @@ impl Keyring {
 
     /// The same value sealed under the newest key; `None` if it already is.
     pub fn reseal(&self, context: &str, sealed: &[u8]) -> Result<Option<Vec<u8>>, SecretError> {
-        let newest = self.keys.first().is_some_and(|key| sealed.get(1..1 + ID_LEN) == Some(&key.id[..]));
-        if newest {
+        if sealed.starts_with(&self.mark()) {
             return Ok(None);
         }
         let plain = self.unseal(context, sealed)?;
@@ -245,13 +265,13 @@ impl Keyring {
 
     /// The same from every key, the newest first: to check what was made before a rotation.
     pub fn derive_all(&self, label: &str) -> Vec<[u8; 32]> {
-        self.keys.iter().filter_map(|key| key.expand("derive", label)).map(|key| *key).collect()
+        self.keys().iter().filter_map(|key| key.expand("derive", label)).map(|key| *key).collect()
     }
+}
 
-    fn key_of(&self, head: &[u8]) -> Option<&Key> {
-        let id = head.get(1..=ID_LEN)?;
-        (head.first() == Some(&VERSION)).then(|| self.keys.iter().find(|key| key.id == id)).flatten()
-    }
+fn key_of<'a>(keys: &'a [Key], head: &[u8]) -> Option<&'a Key> {
+    let id = head.get(1..=ID_LEN)?;
+    (head.first() == Some(&VERSION)).then(|| keys.iter().find(|key| key.id == id)).flatten()
 }
 
 /// The client secret of a service at gatekeeper, as both sides work it out: from `shared` (`IRCNOW_SERVICE_SECRET`) where
@@ -264,7 +284,7 @@ pub fn service_secret(keyring: &Keyring, shared: Option<&SecretString>, service:
             digest.update(secret.expose_secret().as_bytes());
             let mut raw = [0; 32];
             raw.copy_from_slice(digest.finish().as_ref());
-            Keyring { keys: Arc::new([Key::new(raw)]) }.derive(&label)
+            Keyring::of(vec![Key::new(raw)]).derive(&label)
         }
         None => keyring.derive(&label),
     };

@@ -29,6 +29,8 @@ pub(crate) struct Site {
     pub(crate) party: RelyingParty,
     pub(crate) router: Router,
     pub(crate) keyring: Keyring,
+    /// The key, as a file holds it.
+    pub(crate) key: String,
     pub(crate) url: String,
     pub(crate) shutdown: Shutdown,
     _folder: Option<TempDir>,
@@ -59,10 +61,11 @@ impl Site {
 
     pub(crate) async fn on(url: String, folder: Option<TempDir>) -> Self {
         let (issuer, gate) = (Issuer::start().await, Gate::new());
-        let (keyring, shutdown) = (Keyring::ephemeral().unwrap(), Shutdown::new());
+        let key = service::secrets::random_token().unwrap();
+        let (keyring, shutdown) = (Keyring::parse(&key).unwrap(), Shutdown::new());
         let party = open(&issuer, &gate, &url, &keyring, &shutdown).await;
         let router = router(&issuer, &party);
-        Self { issuer, gate, party, router, keyring, url, shutdown, _folder: folder }
+        Self { issuer, gate, party, router, keyring, key, url, shutdown, _folder: folder }
     }
 
     pub(crate) fn browser(&self) -> Browser {

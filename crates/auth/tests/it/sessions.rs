@@ -5,6 +5,7 @@ use contracts::{Call, ChangeKind, Status};
 use futures_util::StreamExt as _;
 use http::{Request, StatusCode};
 use http_body_util::BodyExt as _;
+use service::secrets::Keyring;
 use service::shutdown::Shutdown;
 
 use crate::browser::{Browser, Site, text};
@@ -103,6 +104,24 @@ async fn the_issuer_is_asked_again_once_when_its_word_runs_out() {
     let statuses = futures_util::future::join_all(requests).await;
     assert!(statuses.iter().all(|status| *status == StatusCode::OK), "{statuses:?}");
     assert_eq!(site.issuer.mood.lock().unwrap().refreshed, 1, "one asks, the others go on");
+}
+
+#[tokio::test]
+async fn the_tokens_of_sessions_move_to_a_new_key_when_the_site_starts() {
+    let site = Site::start().await;
+    let alice = site.gate.add("alice", &[]);
+    site.issuer.mood.lock().unwrap().expires_in = Some(1);
+    let mut browser = site.signed_in(&alice, "s1").await;
+    site.issuer.mood.lock().unwrap().expires_in = Some(300);
+    let new = service::secrets::random_token().unwrap();
+    let both = Keyring::parse(&format!("{new}\n{}", site.key)).unwrap();
+    let shutdown = Shutdown::new();
+    crate::browser::open(&site.issuer, &site.gate, &site.url, &both, &shutdown).await;
+    let only_new = Keyring::parse(&new).unwrap();
+    let party = crate::browser::open(&site.issuer, &site.gate, &site.url, &only_new, &shutdown).await;
+    browser.router = crate::browser::router(&site.issuer, &party);
+    assert_eq!(browser.get("/me").await.status(), StatusCode::OK);
+    assert_eq!(site.issuer.mood.lock().unwrap().refreshed, 1, "its refresh token was opened");
 }
 
 #[tokio::test]

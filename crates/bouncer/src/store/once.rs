@@ -34,7 +34,8 @@ impl Store {
         call: &Call,
         request: &impl Serialize,
     ) -> StoreResult<Once<T>> {
-        let digest = self.digest(request)?;
+        let digests = self.digests(request)?;
+        let digest = digests.first().cloned().unwrap_or_default();
         let Some(key) = &call.idempotency_key else {
             return Ok(Once::New(Pending { key: None, request: digest }));
         };
@@ -46,7 +47,7 @@ impl Store {
         let Some(row) = row else {
             return Ok(Once::New(Pending { key: Some(key.clone()), request: digest }));
         };
-        if row.try_get::<Vec<u8>, _>(0)? != digest {
+        if !digests.contains(&row.try_get::<Vec<u8>, _>(0)?) {
             let message =
                 "This request was sent before with another content. Reload the page and send it again.";
             return Err(CallError::Conflict { message: message.into() }.into());
@@ -89,10 +90,13 @@ impl Store {
         Ok(())
     }
 
-    fn digest(&self, request: &impl Serialize) -> StoreResult<Vec<u8>> {
+    /// Under every key, the newest first: a repeat may come after a rotation.
+    fn digests(&self, request: &impl Serialize) -> StoreResult<Vec<Vec<u8>>> {
         let plain = serde_json::to_vec(request)
             .map_err(|error| StoreError::Row { table: TABLE, reason: error.to_string() })?;
-        let key = hmac::Key::new(hmac::HMAC_SHA256, &self.keys.derive("bouncer idempotency"));
-        Ok(hmac::sign(&key, &plain).as_ref().to_vec())
+        let keys = self.keys.derive_all("bouncer idempotency");
+        let digest =
+            |key: &[u8; 32]| hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), &plain).as_ref().to_vec();
+        Ok(keys.iter().map(digest).collect())
     }
 }

@@ -84,11 +84,11 @@ impl Store {
     }
 }
 
-fn context(id: Uuid) -> String {
+pub(super) fn context(id: Uuid) -> String {
     format!("bouncer network {id}")
 }
 
-fn channel_context(id: Uuid) -> String {
+pub(super) fn channel_context(id: Uuid) -> String {
     format!("bouncer channel key {id}")
 }
 

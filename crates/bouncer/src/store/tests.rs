@@ -12,18 +12,22 @@ use service::secrets::Keyring;
 use testkit::Part;
 use uuid::Uuid;
 
+use super::reseal::Resealed;
 use super::{Store, StoreError};
 
 struct Engine {
     store: Store,
     keys: Arc<Keyring>,
+    /// The key, as a file holds it.
+    key: String,
     url: String,
     _folder: tempfile::TempDir,
 }
 
 /// The store on every engine there is.
 async fn engines() -> Vec<Engine> {
-    let keys = Arc::new(Keyring::ephemeral().unwrap());
+    let key = service::secrets::random_token().unwrap();
+    let keys = Arc::new(Keyring::parse(&key).unwrap());
     let folder = tempfile::tempdir().unwrap();
     let mut urls = vec![format!("sqlite:{}", folder.path().join("bouncer.db").display())];
     if Part::Postgres.find_or_skip().is_some() {
@@ -35,7 +39,7 @@ async fn engines() -> Vec<Engine> {
         let db = Database::open(&url).await.unwrap();
         let store = Store::open(db, Arc::clone(&keys)).await.unwrap();
         let folder = folder.take().unwrap_or_else(|| tempfile::tempdir().unwrap());
-        all.push(Engine { store, keys: Arc::clone(&keys), url, _folder: folder });
+        all.push(Engine { store, keys: Arc::clone(&keys), key: key.clone(), url, _folder: folder });
     }
     all
 }
@@ -110,6 +114,33 @@ async fn what_goes_in_comes_back_and_secrets_only_through_the_key() {
         assert!(matches!(thief.networks(alice.sub).await, Err(StoreError::Secret { .. })));
         let ours = Store::open(Database::open(&url).await.unwrap(), keys).await.unwrap();
         assert_eq!(ours.networks(alice.sub).await.unwrap().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn every_secret_moves_to_a_new_key_however_many_there_are() {
+    for Engine { store, key, url, .. } in engines().await {
+        let alice = known(&store, Limits::unlimited()).await;
+        for number in 0..201 {
+            store.add_network(&call(&alice), &alice, &spec(&format!("net{number}"))).await.unwrap();
+        }
+        assert_eq!(store.reseal().await.unwrap(), Resealed::default(), "all are under the newest key");
+        let new = service::secrets::random_token().unwrap();
+        let with = async |keys: &str| {
+            let keys = Arc::new(Keyring::parse(keys).unwrap());
+            Store::open(Database::open(&url).await.unwrap(), keys).await.unwrap()
+        };
+        let only_new = with(&new).await;
+        let nothing = Resealed { moved: 0, unreadable: 402 };
+        assert_eq!(only_new.reseal().await.unwrap(), nothing, "without the old key nothing is lost or changed");
+        let all = Resealed { moved: 402, unreadable: 0 };
+        assert_eq!(with(&format!("{new}\n{key}")).await.reseal().await.unwrap(), all);
+        let rows = only_new.networks(alice.sub).await.unwrap();
+        assert_eq!(rows.len(), 201);
+        for row in rows {
+            assert_eq!(row.private.sasl_password.as_deref(), Some("hunter2"));
+            assert_eq!(row.spec.channels, spec("net").channels);
+        }
     }
 }
 

@@ -3,9 +3,12 @@
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail, ensure};
+use bouncer::Bouncer;
 use contracts::{Account, Role, Status};
 use entitlements::{Amount, Limit, Override, Plan};
 use gatekeeper::admin::Admin;
+use portal::Portal;
+use service::secrets::Keyring;
 use service::sites::Sites;
 
 use super::{AdminCommand, backup};
@@ -19,14 +22,28 @@ const PAGE: u32 = 500;
 pub struct Context {
     data: PathBuf,
     sites: Sites,
+    keyring: Keyring,
     key_file: bool,
+    others: Option<(Bouncer, Portal)>,
 }
 
 impl Context {
     /// Of this process.
     pub fn of(base: &Base) -> Self {
         let key_file = base.source.variable("IRCNOW_SECRET_KEY").ok().flatten().is_none();
-        Self { data: base.data.path().to_owned(), sites: base.sites.clone(), key_file }
+        Self {
+            data: base.data.path().to_owned(),
+            sites: base.sites.clone(),
+            keyring: base.keyring.clone(),
+            key_file,
+            others: None,
+        }
+    }
+
+    /// The services that run in this process beside gatekeeper.
+    #[must_use]
+    pub fn beside(self, bouncer: &Bouncer, portal: &Portal) -> Self {
+        Self { others: Some((bouncer.clone(), portal.clone())), ..self }
     }
 }
 
@@ -81,10 +98,31 @@ pub async fn act(context: &Context, admin: &Admin, command: AdminCommand) -> Res
                 context.key_file,
                 "the key comes from IRCNOW_SECRET_KEY: put a new one in front of it there, then restart"
             );
-            admin.rotate_key().await?;
-            Ok("Every secret is sealed under a new key.".to_owned())
+            rotate_key(context, admin).await
         }
     }
+}
+
+/// Whatever breaks off here is done at the next start: every service moves its secrets over before it serves.
+async fn rotate_key(context: &Context, admin: &Admin) -> Result<String> {
+    let path = context.data.join("secret.key");
+    context.keyring.rotate(&path)?;
+    admin.reseal().await?;
+    let done = match &context.others {
+        Some((bouncer, portal)) => {
+            bouncer.reseal().await?;
+            portal.reseal().await?;
+            "Every stored secret is sealed under a new key, and nothing has to be restarted."
+        }
+        None => {
+            "Gatekeeper's secrets are sealed under a new key. The bouncer and the portal seal theirs when they start: if \
+             they run as processes of their own, restart gatekeeper, then the bouncer and the portal."
+        }
+    };
+    Ok(format!(
+        "{done}\nThe new key is the first line of {}. The lines below it still open older backups.",
+        path.display()
+    ))
 }
 
 async fn users(admin: &Admin, part: &str) -> Result<String> {

@@ -27,13 +27,12 @@ enum Answer {
 }
 
 /// Answers commands until the end.
-pub fn listen(base: &Base, admin: Admin) -> Result<()> {
+pub fn listen(base: &Base, context: act::Context, admin: Admin) -> Result<()> {
     let path = base.data.file("admin.sock");
     // The data folder's locks say that no other process serves here, so a socket that is left over is nobody's.
     let _ = std::fs::remove_file(&path);
     let listener = UnixListener::bind(&path).with_context(|| format!("listening on {}", path.display()))?;
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
-    let context = act::Context::of(base);
     let shutdown: Shutdown = base.shutdown.clone();
     base.shutdown.spawn_until("admin socket", async move {
         while let Ok((stream, _)) = listener.accept().await {

@@ -24,7 +24,10 @@ fn a_rotated_keyring_opens_the_old_and_seals_with_the_new() {
     let old = Keyring::open_file(&path).unwrap();
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     let sealed = old.seal("x", b"1").unwrap();
-    let new = Keyring::rotate(&path).unwrap();
+    let new = Keyring::open_file(&path).unwrap();
+    let clone = new.clone();
+    new.rotate(&path).unwrap();
+    assert!(clone.seal("x", b"1").unwrap().starts_with(&new.mark()), "clones share their keys");
     assert_eq!(new.unseal("x", &sealed).unwrap().as_slice(), b"1");
     let resealed = new.reseal("x", &sealed).unwrap().expect("it was under the old key");
     assert!(old.unseal("x", &resealed).is_err());
