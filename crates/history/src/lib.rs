@@ -27,8 +27,8 @@ use futures_util::stream::BoxStream;
 
 pub use error::{Error, Result};
 pub use model::{
-    AccountId, Anchor, Buffer, CursorPage, DayCount, DeviceCursor, Entry, Epoch, Gap, Health, Hit, Hole,
-    Kind, Kinds, NewEntry, Position, Range, Refused, Search, Since, Stored, StreamId, StreamWriter, Target,
+    AccountId, Anchor, Buffer, CursorPage, DayCount, DeviceCursor, Entry, Epoch, Found, Gap, Health, Hit,
+    Hole, Kind, Kinds, NewEntry, Position, Range, Refused, Search, Since, Stored, StreamId, StreamWriter, Target,
 };
 pub use options::Options;
 
@@ -201,14 +201,14 @@ impl History {
         self.store.prune(account, before_ms).await
     }
 
-    /// Finds entries, newest last.
-    pub async fn search(&self, account: AccountId, mut search: Search) -> Result<Vec<Hit>> {
+    /// Finds the newest entries that fit, newest last.
+    pub async fn search(&self, account: AccountId, mut search: Search) -> Result<Found> {
         search.limit = search.limit.min(MAX_PAGE);
         if search.buffer.is_some() && search.stream.is_none() {
             return Err(Error::Invalid("a search in a buffer names its stream"));
         }
         if search.limit == 0 {
-            return Ok(Vec::new());
+            return Ok(Found::default());
         }
         self.store.search(account, search).await
     }

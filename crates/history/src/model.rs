@@ -388,7 +388,8 @@ pub struct Search {
     pub buffer: Option<Buffer>,
     /// The sender's nick, compared without regard to ASCII case.
     pub from: Option<Bytes>,
-    /// Words that must all occur, in any order and case. `"two words"` is a phrase, `begin*` a prefix.
+    /// Words that must all occur, in any order and case. `"two words"` is a phrase, `begin*` a prefix; `*inside*` is
+    /// found within words too.
     pub text: Option<String>,
     /// Said after this time, milliseconds since 1970.
     pub after_ms: Option<i64>,
@@ -396,6 +397,16 @@ pub struct Search {
     pub before_ms: Option<i64>,
     /// At most so many, the newest.
     pub limit: usize,
+}
+
+/// What a search came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// The newest that fit, newest last.
+    pub hits: Vec<Hit>,
+    /// The search was given up after [`crate::Options::search_looks`] entries; others that fit may be left. A buffer, a
+    /// sharper word or a later `after_ms` brings it to an end.
+    pub more: bool,
 }
 
 /// A found entry.

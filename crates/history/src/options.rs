@@ -17,6 +17,9 @@ pub struct Options {
     pub readers: usize,
     /// How long committed text may wait for the search index. Searches see it all the same.
     pub index_delay: Duration,
+    /// How many entries one search looks at before it is given up with what it has (SQLite; PostgreSQL gives up by
+    /// its statement timeout).
+    pub search_looks: u64,
     /// The clock, milliseconds since 1970.
     pub clock: Arc<dyn Fn() -> i64 + Send + Sync>,
 }
@@ -28,6 +31,7 @@ impl Default for Options {
             patience: Duration::from_secs(5),
             readers: 2,
             index_delay: Duration::from_secs(1),
+            search_looks: 500_000,
             clock: Arc::new(now_ms),
         }
     }
@@ -40,6 +44,7 @@ impl std::fmt::Debug for Options {
             .field("patience", &self.patience)
             .field("readers", &self.readers)
             .field("index_delay", &self.index_delay)
+            .field("search_looks", &self.search_looks)
             .finish_non_exhaustive()
     }
 }

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use crate::{
-    AccountId, Buffer, CursorPage, DayCount, DeviceCursor, Entry, Health, Hit, Kinds, NewEntry, Position,
+    AccountId, Buffer, CursorPage, DayCount, DeviceCursor, Entry, Found, Health, Kinds, NewEntry, Position,
     Range, Refused, Result, Search, Since, Stored, StreamId, StreamWriter, Target,
 };
 
@@ -64,7 +64,7 @@ pub(crate) trait Store: Send + Sync + 'static {
     async fn forget_device(&self, account: AccountId, device: Bytes) -> Result<()>;
     async fn redact(&self, account: AccountId, stream: StreamId, msgid: String) -> Result<Position>;
     async fn prune(&self, account: AccountId, before_ms: i64) -> Result<u64>;
-    async fn search(&self, account: AccountId, search: Search) -> Result<Vec<Hit>>;
+    async fn search(&self, account: AccountId, search: Search) -> Result<Found>;
     async fn streams(&self, account: AccountId) -> Result<Vec<StreamId>>;
     async fn counts(&self, account: AccountId, since_day: i64) -> Result<Vec<DayCount>>;
     /// A piece of a stream in position order with the buffers each entry belongs to.

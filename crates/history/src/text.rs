@@ -96,20 +96,52 @@ pub(crate) struct Term {
     pub prefix: bool,
 }
 
-/// Splits a query into terms: quoted phrases, words, and `begin*`. Whatever else it holds only separates words, so no
-/// query is a wrong one. Empty if nothing is left to look for.
-pub(crate) fn terms(query: &str) -> Vec<Term> {
-    let mut terms = Vec::new();
-    for (index, part) in query.split('"').enumerate() {
+/// What a query asks for; all of it must hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Query {
+    /// Words and phrases, for the word index.
+    pub terms: Vec<Term>,
+    /// Pieces of [`words`], wherever they lie in it; the longest, which says most, first.
+    pub parts: Vec<String>,
+}
+
+impl Query {
+    /// Nothing is left to look for.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.terms.is_empty() && self.parts.is_empty()
+    }
+
+    /// Whether the body holds every part.
+    pub(crate) fn parts_in(&self, body: &[u8]) -> bool {
+        self.parts.is_empty() || {
+            let words = words(body);
+            self.parts.iter().all(|part| words.contains(part))
+        }
+    }
+}
+
+/// Splits a query into quoted phrases, words, `begin*`, and `*inside*`. Whatever else it holds only separates words, so
+/// no query is a wrong one.
+pub(crate) fn query(text: &str) -> Query {
+    let mut query = Query::default();
+    for (index, part) in text.split('"').enumerate() {
         if index % 2 == 1 {
-            push_term(&mut terms, part, false);
-        } else {
-            for word in part.split_whitespace() {
-                push_term(&mut terms, word, word.ends_with('*'));
+            push_term(&mut query.terms, part, false);
+            continue;
+        }
+        for word in part.split_whitespace() {
+            if word.starts_with('*') {
+                let joined = words(word.as_bytes());
+                if !joined.is_empty() {
+                    query.parts.push(joined);
+                }
+            } else {
+                push_term(&mut query.terms, word, word.ends_with('*'));
             }
         }
     }
-    terms
+    query.parts.sort_by_key(|part| std::cmp::Reverse(part.len()));
+    query
 }
 
 fn push_term(terms: &mut Vec<Term>, text: &str, prefix: bool) {
@@ -119,8 +151,11 @@ fn push_term(terms: &mut Vec<Term>, text: &str, prefix: bool) {
     }
 }
 
-/// The terms as an FTS5 expression for the column `text`, with `scope` before it.
+/// The terms as an FTS5 expression for the column `text`, with `scope` before it. Without terms: all of the scope.
 pub(crate) fn fts5(scope: &str, terms: &[Term]) -> String {
+    if terms.is_empty() {
+        return format!("scope : \"{scope}\"");
+    }
     let parts: Vec<String> = terms
         .iter()
         .map(|term| format!("\"{}\"{}", term.words.join(" "), if term.prefix { " *" } else { "" }))
@@ -198,17 +233,27 @@ mod tests {
     #[test]
     fn cjk_characters_are_words() {
         assert_eq!(words("東京 tower".as_bytes()), "東 京 tower");
-        assert_eq!(terms("東京"), [Term { words: vec!["東".into(), "京".into()], prefix: false }]);
+        assert_eq!(query("東京").terms, [Term { words: vec!["東".into(), "京".into()], prefix: false }]);
     }
 
     #[test]
     fn a_query_cannot_break_out_of_its_quotes() {
         assert_eq!(
-            fts5("s1", &terms("a\" OR b' NEAR(c) d*")),
+            fts5("s1", &query("a\" OR b' NEAR(c) d*").terms),
             "(scope : \"s1\") AND (text : (\"a\" AND \"or b near c d\"))"
         );
-        assert_eq!(tsquery(&terms("it's x: foo*")), "('it' <-> 's') & ('x') & ('foo':*)");
-        assert!(terms("-- !! \"\" *").is_empty());
+        assert_eq!(tsquery(&query("it's x: foo*").terms), "('it' <-> 's') & ('x') & ('foo':*)");
+        assert!(query("-- !! \"\" * **").is_empty());
+    }
+
+    #[test]
+    fn a_star_in_front_looks_inside_words() {
+        let asked = query("see *Bar* *o.q% end*");
+        assert_eq!(asked.parts, ["bar", "o q"]);
+        assert_eq!(asked.terms.len(), 2);
+        assert!(asked.parts_in(b"foobars: foo, qux"));
+        assert!(!asked.parts_in(b"foobars: fo, ux"));
+        assert_eq!(fts5("s1", &[]), "scope : \"s1\"");
     }
 
     #[test]

@@ -23,7 +23,7 @@ use uuid::Uuid;
 
 use crate::store::Store;
 use crate::{
-    AccountId, Buffer, CursorPage, DayCount, DeviceCursor, Entry, Epoch, Error, Health, Hit, Kinds, NewEntry,
+    AccountId, Buffer, CursorPage, DayCount, DeviceCursor, Entry, Epoch, Error, Found, Health, Kinds, NewEntry,
     Options, Position, Range, Refused, Result, Search, Since, Stored, StreamId, StreamWriter, Target,
 };
 
@@ -51,6 +51,13 @@ impl PostgresStore {
             .await
             .map_err(db)?;
         migrate(&pool).await.map_err(|cause| Error::Unusable(cause.to_string()))?;
+        if let Err(cause) = index_parts(&pool).await {
+            tracing::warn!(
+                error = %cause,
+                "history: no trigram index, so searches for parts of words are slow. Let this role run CREATE EXTENSION \
+                 pg_trgm (it comes with PostgreSQL's contrib modules), or run it for it, and start again"
+            );
+        }
         let shared = Arc::new(append::Shared::new(options.clock, options.queue_entries));
         let (writer, queue) = mpsc::unbounded_channel();
         tokio::spawn(append::serve(pool.clone(), shared.clone(), queue));
@@ -114,6 +121,19 @@ async fn migrate(pool: &PgPool) -> sqlx::Result<()> {
         sqlx::raw_sql(*migration).execute(&mut *transaction).await?;
         sqlx::query(sql::VERSION_SET).bind(number).execute(&mut *transaction).await?;
     }
+    transaction.commit().await
+}
+
+/// Makes the trigram index if it is not there. Tried at each start, so that it comes once the extension can be had.
+async fn index_parts(pool: &PgPool) -> sqlx::Result<()> {
+    let mut transaction = pool.begin().await?;
+    sqlx::query(sql::LOCK).execute(&mut *transaction).await?;
+    if sqlx::query_scalar(sql::PARTS_KNOWN).fetch_one(&mut *transaction).await? {
+        return Ok(());
+    }
+    // Over a full table it takes its time, once.
+    sqlx::query(sql::PATIENTLY).execute(&mut *transaction).await?;
+    sqlx::raw_sql(sql::PARTS_INDEX).execute(&mut *transaction).await?;
     transaction.commit().await
 }
 
@@ -351,7 +371,7 @@ impl Store for PostgresStore {
         Ok(removed)
     }
 
-    async fn search(&self, account: AccountId, search: Search) -> Result<Vec<Hit>> {
+    async fn search(&self, account: AccountId, search: Search) -> Result<Found> {
         search::search(&self.pool, account, &search).await.map_err(db)
     }
 

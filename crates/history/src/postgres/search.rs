@@ -1,4 +1,5 @@
-//! Searching. The index is filled within the commit, so there is no tail to scan.
+//! Searching. The indexes (words, and trigrams for what lies inside them) are filled within the commit, so there is no
+//! tail to scan.
 
 use std::collections::HashMap;
 
@@ -7,9 +8,9 @@ use sqlx::{PgPool, Row};
 use uuid::Uuid;
 
 use super::{rows, sql};
-use crate::{AccountId, Buffer, Hit, Search, StreamId, text};
+use crate::{AccountId, Buffer, Found, Hit, Search, StreamId, text};
 
-pub(super) async fn search(pool: &PgPool, account: AccountId, search: &Search) -> sqlx::Result<Vec<Hit>> {
+pub(super) async fn search(pool: &PgPool, account: AccountId, search: &Search) -> sqlx::Result<Found> {
     let streams = streams(pool, account, search.stream).await?;
     let ids: Vec<i64> = streams.iter().map(|(id, _)| *id).collect();
     let buffer = match (&search.buffer, ids.first()) {
@@ -18,32 +19,36 @@ pub(super) async fn search(pool: &PgPool, account: AccountId, search: &Search) -
                 sqlx::query_scalar(sql::BUFFER_OF).bind(stream).bind(&name[..]).fetch_optional(pool).await?;
             match found {
                 Some(id) => Some(id),
-                None => return Ok(Vec::new()),
+                None => return Ok(Found::default()),
             }
         }
         _ => None,
     };
-    let terms = search.text.as_deref().map(text::terms);
-    if ids.is_empty() || terms.as_ref().is_some_and(Vec::is_empty) {
-        return Ok(Vec::new());
+    let asked = search.text.as_deref().map(text::query);
+    if ids.is_empty() || asked.as_ref().is_some_and(text::Query::is_empty) {
+        return Ok(Found::default());
     }
-    let query = match &terms {
-        Some(_) => sqlx::query(sql::SEARCH_WORDS),
-        None => sqlx::query(sql::SEARCH_ALL),
-    }
-    .bind(&ids)
-    .bind(buffer)
-    .bind(search.after_ms.unwrap_or(i64::MIN))
-    .bind(search.before_ms.unwrap_or(i64::MAX));
-    let query = match &terms {
-        Some(terms) => query.bind(text::tsquery(terms)),
-        None => query,
+    // What an index is asked for, and what is looked at in the rows it gives.
+    let (statement, first, rest) = match &asked {
+        None => (sql::SEARCH_ALL, None, None),
+        Some(query) => match query.parts.split_first() {
+            Some((longest, others)) if query.terms.is_empty() => {
+                (sql::SEARCH_PARTS, Some(like(longest)), Some(others))
+            }
+            _ => (sql::SEARCH_WORDS, Some(text::tsquery(&query.terms)), Some(&query.parts[..])),
+        },
     };
-    let found = query
+    let mut query = sqlx::query(statement)
+        .bind(&ids)
+        .bind(buffer)
+        .bind(search.after_ms.unwrap_or(i64::MIN))
+        .bind(search.before_ms.unwrap_or(i64::MAX))
         .bind(search.from.as_ref().map(|nick| nick.to_vec()))
-        .bind(search.limit as i64)
-        .fetch_all(pool)
-        .await?;
+        .bind(search.limit as i64);
+    if let (Some(first), Some(rest)) = (first, rest) {
+        query = query.bind(first).bind(rest.iter().map(|part| like(part)).collect::<Vec<_>>());
+    }
+    let found = query.fetch_all(pool).await?;
 
     let firsts: Vec<Vec<i64>> = found.iter().map(|row| row.try_get(12)).collect::<sqlx::Result<_>>()?;
     let wanted: Vec<i64> = firsts.iter().filter_map(|ids| ids.first().copied()).collect();
@@ -58,7 +63,12 @@ pub(super) async fn search(pool: &PgPool, account: AccountId, search: &Search) -
         }
     }
     hits.reverse();
-    Ok(hits)
+    Ok(Found { hits, more: false })
+}
+
+/// A part as a pattern. It holds only letters, digits and spaces, so nothing in it means more than itself.
+fn like(part: &str) -> String {
+    format!("%{part}%")
 }
 
 /// The account's streams, or the one that is asked for.

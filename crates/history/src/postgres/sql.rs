@@ -11,6 +11,22 @@ macro_rules! entry_columns {
     };
 }
 
+/// $1 the account's streams, $2 a buffer or NULL, $3 and $4 the times between, $5 a nick or NULL.
+macro_rules! search_filter {
+    () => {
+        "e.stream = ANY($1) AND ($2::BIGINT IS NULL OR $2 = ANY(e.buffers)) AND e.ts > $3 AND e.ts < $4
+         AND ($5::BYTEA IS NULL OR lower(encode(substring(e.source FOR octet_length($5)), 'escape')) = lower(encode($5, 'escape'))
+           AND substring(e.source FROM octet_length($5) + 1 FOR 1) IN ('', '!', '@'))"
+    };
+}
+
+/// The newest $6.
+macro_rules! search_order {
+    () => {
+        "ORDER BY e.ts DESC, e.epoch DESC, e.pos DESC LIMIT $6"
+    };
+}
+
 macro_rules! statements {
     ($($name:ident = $($sql:expr),+;)*) => {
         $(pub(super) const $name: &str = concat!($($sql),+);)*
@@ -20,6 +36,16 @@ macro_rules! statements {
     };
 }
 
+/// Trigrams for what lies inside words. The extension may have been made in any schema by somebody else.
+pub(super) const PARTS_INDEX: &str = "
+DO $$
+BEGIN
+  CREATE EXTENSION IF NOT EXISTS pg_trgm WITH SCHEMA history;
+  EXECUTE format('CREATE INDEX IF NOT EXISTS entry_parts ON history.entry USING GIN (words %I.gin_trgm_ops)',
+    (SELECT n.nspname FROM pg_extension x JOIN pg_namespace n ON n.oid = x.extnamespace WHERE x.extname = 'pg_trgm'));
+END
+$$";
+
 /// The version's own table, before there is anything else.
 pub(super) const VERSION_TABLE: &str = "CREATE TABLE IF NOT EXISTS history_version (version BIGINT NOT NULL)";
 
@@ -27,6 +53,10 @@ statements! {
     LOCK = "SELECT pg_advisory_xact_lock(7016996765293437281)";
     VERSION = "SELECT coalesce(max(version), 0) FROM history_version";
     VERSION_SET = "INSERT INTO history_version (version) VALUES ($1)";
+
+    // The trigram index, where the extension can be had.
+    PARTS_KNOWN = "SELECT to_regclass('history.entry_parts') IS NOT NULL";
+    PATIENTLY = "SET LOCAL statement_timeout = 0";
 
     // Streams and epochs.
     ACCOUNT_ADD = "INSERT INTO history.account (account) VALUES ($1) ON CONFLICT DO NOTHING";
@@ -93,18 +123,12 @@ statements! {
         WHERE a.account = $1 AND d.day >= $2 ORDER BY d.day";
 
     // Searching. $1 the account's streams, $2 a buffer or NULL.
-    SEARCH_WORDS = "SELECT ", entry_columns!(), ", e.buffers, e.stream FROM history.entry e
-        WHERE e.stream = ANY($1) AND ($2::BIGINT IS NULL OR $2 = ANY(e.buffers)) AND e.ts > $3 AND e.ts < $4
-        AND e.tsv @@ to_tsquery('pg_catalog.simple', $5)
-        AND ($6::BYTEA IS NULL OR lower(encode(substring(e.source FOR octet_length($6)), 'escape')) = lower(encode($6, 'escape'))
-          AND substring(e.source FROM octet_length($6) + 1 FOR 1) IN ('', '!', '@'))
-        ORDER BY e.ts DESC, e.epoch DESC, e.pos DESC LIMIT $7";
-    SEARCH_ALL = "SELECT ", entry_columns!(), ", e.buffers, e.stream FROM history.entry e
-        WHERE e.stream = ANY($1) AND ($2::BIGINT IS NULL OR $2 = ANY(e.buffers)) AND e.ts > $3 AND e.ts < $4
-        AND e.words IS NOT NULL
-        AND ($5::BYTEA IS NULL OR lower(encode(substring(e.source FOR octet_length($5)), 'escape')) = lower(encode($5, 'escape'))
-          AND substring(e.source FROM octet_length($5) + 1 FOR 1) IN ('', '!', '@'))
-        ORDER BY e.ts DESC, e.epoch DESC, e.pos DESC LIMIT $6";
+    SEARCH_WORDS = "SELECT ", entry_columns!(), ", e.buffers, e.stream FROM history.entry e WHERE ", search_filter!(), "
+        AND e.tsv @@ to_tsquery('pg_catalog.simple', $7) AND e.words LIKE ALL ($8::TEXT[]) ", search_order!();
+    SEARCH_PARTS = "SELECT ", entry_columns!(), ", e.buffers, e.stream FROM history.entry e WHERE ", search_filter!(), "
+        AND e.words LIKE $7 AND e.words LIKE ALL ($8::TEXT[]) ", search_order!();
+    SEARCH_ALL = "SELECT ", entry_columns!(), ", e.buffers, e.stream FROM history.entry e WHERE ", search_filter!(), "
+        AND e.words IS NOT NULL ", search_order!();
 
     // Taking away.
     ENTRY_REDACT = "UPDATE history.entry SET body = '', meta = '', words = NULL, redacted = TRUE

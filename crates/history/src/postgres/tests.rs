@@ -3,7 +3,7 @@
 
 use sqlx::{Connection, Executor, PgConnection};
 
-use super::{migrate, sql};
+use super::{index_parts, migrate, sql};
 
 #[tokio::test]
 async fn every_statement_fits_the_schema() {
@@ -12,6 +12,10 @@ async fn every_statement_fits_the_schema() {
     let pool = sqlx::PgPool::connect(&url).await.unwrap();
     migrate(&pool).await.unwrap();
     migrate(&pool).await.unwrap();
+    index_parts(&pool).await.unwrap();
+    index_parts(&pool).await.unwrap();
+    let known: bool = sqlx::query_scalar(sql::PARTS_KNOWN).fetch_one(&pool).await.unwrap();
+    assert!(known, "the trigram index is there");
     let mut conn = PgConnection::connect(&url).await.unwrap();
     assert!(sql::ALL.len() > 40);
     for statement in sql::ALL {

@@ -30,7 +30,7 @@ use tokio::sync::oneshot;
 
 use crate::store::Store;
 use crate::{
-    AccountId, Buffer, CursorPage, DayCount, DeviceCursor, Entry, Error, Health, Hit, Kinds, NewEntry,
+    AccountId, Buffer, CursorPage, DayCount, DeviceCursor, Entry, Error, Found, Health, Kinds, NewEntry,
     Options, Position, Range, Refused, Result, Search, Since, Stored, StreamId, StreamWriter, Target,
 };
 
@@ -46,6 +46,7 @@ const DAY_MS: i64 = 86_400_000;
 pub(crate) struct SqliteStore {
     shared: Arc<Shared>,
     patience: Duration,
+    search_looks: u64,
     writer: Mutex<Option<Sender<Message>>>,
     truncate: Mutex<Option<Sender<checkpoint::Truncate>>>,
     pages: Readers,
@@ -84,6 +85,7 @@ impl SqliteStore {
         Ok(Self {
             shared,
             patience: options.patience,
+            search_looks: options.search_looks,
             writer: Mutex::new(Some(writer)),
             truncate: Mutex::new(Some(truncate)),
             pages,
@@ -283,8 +285,13 @@ impl Store for SqliteStore {
         Ok(removed)
     }
 
-    async fn search(&self, account: AccountId, search: Search) -> Result<Vec<Hit>> {
-        self.long.run(move |conn| search::search(conn, account, &search)).await
+    async fn search(&self, account: AccountId, search: Search) -> Result<Found> {
+        let mut walk = search::Walk::new(account, search);
+        // A step at a time, so that nobody waits for the whole of it.
+        while walk.goes_on(self.search_looks) {
+            walk = self.long.run(move |conn| walk.step(conn).map(Ok)).await?;
+        }
+        self.long.run(move |conn| walk.found(conn).map(Ok)).await
     }
 
     async fn streams(&self, account: AccountId) -> Result<Vec<StreamId>> {

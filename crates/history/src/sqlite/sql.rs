@@ -205,19 +205,16 @@ statements! {
         WHERE d.doc > ?1 ORDER BY d.doc LIMIT ?2";
     WORDS_ADD = "INSERT INTO words (rowid, scope, text) VALUES (?1, ?2, ?3)";
     WORDS_DROP = "INSERT INTO words (words, rowid, scope, text) VALUES ('delete', ?1, ?2, ?3)";
-    SEARCH_WORDS = "SELECT d.stream, e.buffers, ", entry_columns!(), " FROM
-        (SELECT rowid AS doc FROM words WHERE words MATCH ?1 ORDER BY rowid DESC LIMIT ?2) w
+    SEARCH_WORDS = "SELECT d.stream, e.buffers, ", entry_columns!(), ", d.doc FROM
+        (SELECT rowid AS doc FROM words WHERE words MATCH ?1 AND rowid <= ?2 ORDER BY rowid DESC LIMIT ?3) w
         CROSS JOIN doc d ON d.doc = w.doc
-        CROSS JOIN entry e ON e.stream = d.stream AND e.epoch = d.epoch AND e.offset = d.offset
-        WHERE e.ts > ?3 AND e.ts < ?4";
+        CROSS JOIN entry e ON e.stream = d.stream AND e.epoch = d.epoch AND e.offset = d.offset";
     SEARCH_TAIL = "SELECT d.stream, e.buffers, ", entry_columns!(), ", d.doc, coalesce(e.text, CAST(e.body AS TEXT)) FROM doc d
         CROSS JOIN entry e ON e.stream = d.stream AND e.epoch = d.epoch AND e.offset = d.offset
-        WHERE d.doc > ?1 AND e.ts > ?2 AND e.ts < ?3";
-    SEARCH_ALL = "SELECT e.stream, e.buffers, ", entry_columns!(), " FROM entry e
-        WHERE e.stream = ?1 AND e.ts > ?2 AND e.ts < ?3 AND e.doc IS NOT NULL ORDER BY e.epoch DESC, e.offset DESC";
-    SEARCH_BUFFER = "SELECT e.stream, e.buffers, ", entry_columns!(), " FROM place p CROSS JOIN entry e
+        WHERE d.doc > ?1";
+    SEARCH_BUFFER = "SELECT e.stream, e.buffers, ", entry_columns!(), ", e.doc FROM place p CROSS JOIN entry e
         ON e.stream = ?1 AND e.epoch = p.epoch AND e.offset = p.offset
-        WHERE p.buffer = ?2 AND p.ts > ?3 AND p.ts < ?4 AND e.doc IS NOT NULL ORDER BY p.ts DESC";
+        WHERE p.buffer = ?2 AND p.ts > ?3 AND p.ts < ?4 ORDER BY p.ts DESC LIMIT ?5";
 
     // Taking away.
     ENTRY_FULL = "SELECT e.ts, e.doc, e.buffers, coalesce(e.text, CAST(e.body AS TEXT)), s.account

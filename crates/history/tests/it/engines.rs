@@ -110,6 +110,7 @@ pub async fn found(f: &Fixture, text: &str) -> Vec<String> {
 }
 
 pub async fn hits(f: &Fixture, search: Search) -> Vec<String> {
-    let hits = f.history.search(f.account, search).await.unwrap();
-    hits.into_iter().map(|hit| String::from_utf8_lossy(&hit.entry.body).into_owned()).collect()
+    let found = f.history.search(f.account, search).await.unwrap();
+    assert!(!found.more, "nothing here is so much that a search is given up");
+    found.hits.into_iter().map(|hit| String::from_utf8_lossy(&hit.entry.body).into_owned()).collect()
 }

@@ -145,8 +145,8 @@ async fn a_search_is_confined_to_what_it_names(f: Fixture) {
                 .await,
             ["word in b"]
         );
-        let hit =
-            f.history.search(f.account, Search { from: Some("bob".into()), ..base }).await.unwrap().remove(0);
+        let of_bob = Search { from: Some("bob".into()), ..base };
+        let hit = f.history.search(f.account, of_bob).await.unwrap().hits.remove(0);
         assert_eq!((hit.stream, hit.buffer), (f.stream, Buffer::from("#b")));
         f.history.settle().await.unwrap();
     }
@@ -178,8 +178,8 @@ async fn a_foreign_account_sees_nothing(f: Fixture) {
         assert_eq!(h.redact(eve, f.stream, &stored.msgid).await, Err(Error::NoSuchStream));
         assert_eq!(h.open_stream(eve, f.stream).await, Err(Error::NoSuchStream));
         let search = Search { text: Some("secret".into()), limit: 9, ..Search::default() };
-        assert_eq!(h.search(eve, search.clone()).await.unwrap(), []);
-        assert_eq!(h.search(eve, Search { stream: Some(f.stream), ..search }).await.unwrap(), []);
+        assert_eq!(h.search(eve, search.clone()).await.unwrap().hits, []);
+        assert_eq!(h.search(eve, Search { stream: Some(f.stream), ..search }).await.unwrap().hits, []);
         assert_eq!(h.prune(eve, i64::MAX).await.unwrap(), 0);
         h.delete_stream(eve, f.stream).await.unwrap();
         h.delete_account(eve).await.unwrap();

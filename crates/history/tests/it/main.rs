@@ -5,5 +5,6 @@
 mod engines;
 mod keeping;
 mod model;
+mod searching;
 mod sqlite_file;
 mod suite;

@@ -177,7 +177,7 @@ async fn compare(f: &Fixture, model: &Model) {
     assert_eq!(read, said);
     for word in ["word0", "word1"] {
         let search = history::Search { text: Some(word.into()), limit: 100, ..history::Search::default() };
-        let found = f.history.search(f.account, search).await.unwrap().len();
+        let found = f.history.search(f.account, search).await.unwrap().hits.len();
         let said = model.entries.values().filter(|k| k.kind == Kind::Privmsg && k.body == word).count();
         assert_eq!(found, said);
     }

@@ -199,7 +199,7 @@ async fn no_byte_of_a_deleted_account_remains_in_any_file() {
     }
     assert!(holds(f.folder.path(), b"ordinary"));
     let search = Search { text: Some("ordinary".into()), limit: 100, ..Search::default() };
-    assert_eq!(f.history.search(neighbour.into(), search).await.unwrap().len(), 30);
+    assert_eq!(f.history.search(neighbour.into(), search).await.unwrap().hits.len(), 30);
 }
 
 /// Whether any file of the folder holds these bytes.
@@ -231,7 +231,7 @@ async fn a_backup_restored_has_everything_and_knows_the_cursors_it_lost() {
     assert_eq!(history.append(&w, vec![message("ghost")]).await.unwrap(), [Err(Refused::StaleEpoch)]);
     assert_eq!(all(&history, f.account.0, f.stream.0).await, ["before the backup"]);
     let search = Search { text: Some("backup".into()), limit: 100, ..Search::default() };
-    assert_eq!(history.search(f.account, search).await.unwrap().len(), 1);
+    assert_eq!(history.search(f.account, search).await.unwrap().hits.len(), 1);
     let since = async |at| {
         history.since(f.account, f.stream, Since::Position(at), Kinds::ALL, 10).await.unwrap().hole
     };
@@ -250,7 +250,7 @@ async fn a_store_opened_again_goes_on_where_it_was() {
     let stored = done[0].as_ref().unwrap();
     assert_eq!((stored.position.offset, stored.ts_ms), (2, START + 1), "the same epoch goes on");
     let search = Search { text: Some("needle".into()), limit: 100, ..Search::default() };
-    assert_eq!(history.search(f.account, search).await.unwrap().len(), 2);
+    assert_eq!(history.search(f.account, search).await.unwrap().hits.len(), 2);
     history.close().await;
     std::fs::write(f.folder.path().join("other.db"), vec![b'x'; 8_192]).unwrap();
     let other = History::open_sqlite(&f.folder.path().join("other.db"), Options::default()).await;
