@@ -1,22 +1,300 @@
 //! What is somebody's is theirs alone, and what was taken away is gone at once (test 8.6).
 
+use std::time::Duration;
+
+use reqwest::{Method, StatusCode};
+use service::web::{Route, Who};
 use testkit::irc::Client;
-use testkit::networks;
+use testkit::networks::{self, Network};
 use testkit::part;
 
 use crate::account::Account;
 use crate::installation::{Installation, Layout};
+use crate::person::PASSWORD;
+
+/// What was revoked closes within a second. The rest is for a machine that runs other tests at the same time.
+const AT_ONCE: Duration = Duration::from_secs(1 + 3);
+
+/// Every route of every site of an installation.
+fn every_route() -> Vec<(&'static str, &'static Route)> {
+    let tables = [
+        ("", portal::routes::SITE_ROUTES),
+        ("", service::assets::ROUTES),
+        ("my", portal::routes::MY_ROUTES),
+        ("my", auth::ROUTES),
+        ("my", service::assets::ROUTES),
+        ("auth", gatekeeper::PAGE_ROUTES),
+        ("auth", gatekeeper::OIDC_ROUTES),
+        ("auth", service::assets::ROUTES),
+    ];
+    tables.into_iter().flat_map(|(site, table)| table.iter().map(move |route| (site, route))).collect()
+}
+
+/// The route's address, with `id` in the place of what it names.
+fn address(at: &Installation, site: &str, route: &Route, id: &str) -> String {
+    let path = route.path.replace("{id}", id).replace("{client}", "irssi").replace("{*path}", "nothing");
+    at.url(site, &path)
+}
+
+/// A form that names `id` in every way forms do, and is in order otherwise.
+fn form(id: &str) -> Vec<(&'static str, String)> {
+    let other = [
+        ("name", "taken"),
+        ("host", "irc.example"),
+        ("port", "6697"),
+        ("tls", "verified"),
+        ("sasl", "none"),
+        ("nick", "mallory"),
+        ("confirm", "bobs laptop"),
+    ];
+    let named = ["id", "sid"].map(|key| (key, id.to_owned()));
+    other.into_iter().map(|(key, value)| (key, value.to_owned())).chain(named).collect()
+}
+
+/// A request of `who`, no redirect followed: its status, where it leads, and what it says.
+async fn call(who: &Account, route: &Route, url: &str, id: &str) -> (StatusCode, String, String) {
+    let form = form(id);
+    let form: Vec<(&str, &str)> = form.iter().map(|(key, value)| (*key, value.as_str())).collect();
+    let (method, form) = match route.method {
+        "GET" => (Method::GET, None),
+        _ => (Method::POST, Some(form.as_slice())),
+    };
+    let response = who.send(method, url, form).await.unwrap();
+    let location = response.headers().get("location").map(|to| to.to_str().unwrap().to_owned());
+    (response.status(), location.unwrap_or_default(), response.text().await.unwrap())
+}
+
+/// Somebody with one of everything, and a client attached.
+struct Bob {
+    account: Account,
+    network: String,
+    password: String,
+    client: Client,
+    /// Everything of his that a route can name.
+    ids: Vec<String>,
+}
+
+const FINGERPRINT: &str = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
+
+async fn bob(at: &Installation, inspircd: &Network) -> Bob {
+    let account = Account::sign_up(at, "bob").await.unwrap();
+    let network = account.add_network("bobnet", inspircd.port(), "bobsnick").await.unwrap();
+    let password = account.app_password("bobs laptop").await.unwrap();
+    account.post("/certificates", &[("name", "bobs key"), ("fingerprint", FINGERPRINT)]).await.unwrap();
+    let mut client = Client::connect_tls(at.irc_tls).await.unwrap();
+    client.register_sasl("bob/bobnet", &password, "").await.unwrap();
+    let security = account.security_page().await.unwrap();
+    let mut ids = vec![network.clone()];
+    ids.extend(account.credential_ids().await.unwrap());
+    ids.extend(account.session_ids().await.unwrap());
+    ids.extend(security.ids("name=\"sid\" value=\"", "\""));
+    ids.extend(security.ids("name=\"id\" value=\"", "\""));
+    Bob { account, network, password, client, ids }
+}
 
 #[tokio::test]
-async fn forms_without_a_script_lead_to_a_bouncer_that_takes_the_password() {
+async fn what_belongs_to_somebody_else_is_not_there_on_any_route() {
     part!(InspIrcd);
     let inspircd = networks::inspircd().unwrap();
     let allowed = format!("127.0.0.1:{}", inspircd.port());
     let at = Installation::start(Layout::OneProcess, &[("IRCNOW_DIAL_ALLOW", &allowed)]).unwrap();
+    let mut bob = bob(&at, &inspircd).await;
+    assert!(bob.ids.len() >= 5, "a network, two credentials, two sessions: {:?}", bob.ids);
     let alice = Account::sign_up(&at, "alice").await.unwrap();
-    alice.add_network("insp", inspircd.port(), "alice").await.unwrap();
-    let password = alice.app_password("laptop").await.unwrap();
+    let mut walked = 0;
+    for (site, route) in every_route().into_iter().filter(|(_, route)| route.who == Who::Owner) {
+        for id in &bob.ids {
+            let url = address(&at, site, route, id);
+            let (status, _, text) = call(&alice, route, &url, id).await;
+            assert!(
+                matches!(status, StatusCode::NOT_FOUND | StatusCode::FORBIDDEN),
+                "{} {url}: {status}",
+                route.method
+            );
+            assert!(!text.contains("bobnet") && !text.contains("bobs"), "{} {url}: {text}", route.method);
+            walked += 1;
+        }
+    }
+    assert!(walked >= 45, "only {walked} calls were made");
+    for (site, route) in every_route().into_iter().filter(|(_, route)| route.method == "GET") {
+        // The event stream has no end to read to; its parts are those of the overview.
+        if route.path == "/live" {
+            continue;
+        }
+        let id = &bob.network;
+        let queries = format!("?network=bobnet&deleted={id}&pick=bobnet&id={id}&sid={id}");
+        let url = format!("{}{queries}", address(&at, site, route, id));
+        let (_, _, text) = call(&alice, route, &url, id).await;
+        assert!(!text.contains("bobs") && !text.contains("127.0.0.1:"), "{url}: {text}");
+    }
+    let connect = alice.get("/connect/irssi?network=bobnet").await.unwrap();
+    assert_eq!(connect.status, StatusCode::NOT_FOUND);
+
+    // All of it is still bob's, and still works.
+    assert!(bob.account.get(&format!("/networks/{}", bob.network)).await.unwrap().text.contains("bobnet"));
+    assert_eq!(bob.account.credential_ids().await.unwrap().len(), 2);
+    assert!(bob.account.is_signed_in().await.unwrap());
+    bob.client.send("PING :still here").await.unwrap();
+    bob.client.wait_for("still here").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_stranger_is_let_in_nowhere_but_where_everybody_is() {
+    let at = Installation::up().unwrap();
+    let stranger = Account::stranger(&at).unwrap();
+    let nobody = uuid::Uuid::nil().to_string();
+    for (site, route) in every_route() {
+        let url = address(&at, site, route, &nobody);
+        let (status, location, text) = call(&stranger, route, &url, &nobody).await;
+        let what = format!("{} {url}: {status} {location}", route.method);
+        match route.who {
+            Who::Anyone => assert!(!status.is_server_error(), "{what}"),
+            Who::Bearer => {
+                assert!(
+                    matches!(status, StatusCode::UNAUTHORIZED | StatusCode::BAD_REQUEST),
+                    "{what} {text}"
+                );
+            }
+            Who::SignedIn | Who::Owner => {
+                let to_login = location.starts_with("/auth/login") || location.starts_with("/sign-in");
+                assert!(
+                    status == StatusCode::UNAUTHORIZED || (status.is_redirection() && to_login),
+                    "{what}"
+                );
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn nobody_but_the_services_calls_what_is_between_them() {
+    let at = Installation::start(Layout::ThreeProcesses, &[]).unwrap();
+    let alice = Account::sign_up(&at, "alice").await.unwrap();
+    for role in ["gatekeeper", "bouncer", "portal"] {
+        for path in ["accounts/account", "accounts/sasl", "bouncers/networks", "data/export", "data/delete"] {
+            let url = format!("{}/internal/{path}", at.admin_url(role));
+            for bearer in [None, Some("Bearer nothing"), Some("Basic cG9ydGFsOg==")] {
+                let status = alice.post_as(&url, bearer).await.unwrap();
+                assert!(
+                    matches!(
+                        status,
+                        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND
+                    ),
+                    "{url}: {status}"
+                );
+            }
+        }
+        // Nor is it anywhere on the sites.
+        let site = if role == "gatekeeper" { "auth" } else { "my" };
+        let status = alice.post_as(&at.url(site, "/internal/accounts/account"), None).await.unwrap();
+        assert_eq!(status, StatusCode::NOT_FOUND);
+    }
+}
+
+/// Waits for the end of everything in `ends`, which has a second for it.
+async fn at_once(what: &str, ends: impl Future<Output = ()>) {
+    assert!(tokio::time::timeout(AT_ONCE, ends).await.is_ok(), "{what} did not close at once");
+}
+
+async fn what_is_revoked_closes_at_once(layout: Layout) {
+    let inspircd = networks::inspircd().unwrap();
+    let allowed = format!("127.0.0.1:{}", inspircd.port());
+    let at = Installation::start(layout, &[("IRCNOW_DIAL_ALLOW", &allowed)]).unwrap();
+    let mut bob = bob(&at, &inspircd).await;
+    let attach = async |login: &str, password: &str| {
+        let mut client = Client::connect_tls(at.irc_tls).await.unwrap();
+        client.register_sasl(login, password, "").await.unwrap();
+        client
+    };
+
+    // An app password: its client goes, the account's other client stays.
+    let phone = bob.account.app_password("phone").await.unwrap();
+    let phone_id = bob.account.credential_ids().await.unwrap();
+    let phone_id = phone_id.into_iter().find(|id| !bob.ids.contains(id)).unwrap();
+    let mut on_phone = attach("bob/bobnet", &phone).await;
+    bob.account.revoke(&phone_id, "phone").await.unwrap();
+    at_once("a client with a revoked password", async { on_phone.wait_for_end().await.unwrap() }).await;
+    let mut again = Client::connect_tls(at.irc_tls).await.unwrap();
+    assert!(again.register_sasl("bob/bobnet", &phone, "").await.is_err());
+    bob.client.send("PING :the laptop").await.unwrap();
+    bob.client.wait_for("the laptop").await.unwrap();
+
+    // A session at the portal: its event stream ends, its cookie is worth nothing.
+    let other = Account::sign_in(&at, "bob").await.unwrap();
+    let other_id = other.session_ids().await.unwrap();
+    let other_id = other_id.iter().find(|id| !bob.ids.contains(id)).unwrap();
+    let live = other.live().await.unwrap();
+    bob.account.post(&format!("/sessions/{other_id}/revoke"), &[]).await.unwrap();
+    at_once("the stream of a revoked session", live.ended()).await;
+    assert!(!other.is_signed_in().await.unwrap());
+
+    // A session at gatekeeper: what was signed in with it ends everywhere.
+    let other = Account::sign_in(&at, "bob").await.unwrap();
+    let theirs = bob.account.security_page().await.unwrap().ids("name=\"sid\" value=\"", "\"");
+    let live = other.live().await.unwrap();
+    for sid in theirs.iter().filter(|sid| !bob.ids.contains(sid)) {
+        let url = at.url("auth", "/account/sessions/end");
+        bob.account.follow(Method::POST, &url, Some(&[("sid", sid)])).await.unwrap();
+    }
+    at_once("the stream of a session that ended at gatekeeper", live.ended()).await;
+    assert!(!other.is_signed_in().await.unwrap());
+    assert!(bob.account.is_signed_in().await.unwrap());
+
+    // The account: everything, for everybody who is in it; nobody else notices.
+    let carol = Account::sign_up(&at, "carol").await.unwrap();
+    let live = bob.account.live().await.unwrap();
+    at.admin(&["suspend", "bob", "for a test"]).unwrap();
+    at_once("a suspended account", async {
+        bob.client.wait_for_end().await.unwrap();
+        live.ended().await;
+    })
+    .await;
+    assert!(!bob.account.is_signed_in().await.unwrap());
+    assert!(Account::sign_in(&at, "bob").await.is_err());
+    let mut again = Client::connect_tls(at.irc_tls).await.unwrap();
+    assert!(again.register_sasl("bob/bobnet", &bob.password, "").await.is_err());
+    assert!(carol.is_signed_in().await.unwrap());
+
+    // And back: the same password, the same network.
+    at.admin(&["resume", "bob"]).unwrap();
+    let bob = Account::sign_in(&at, "bob").await.unwrap();
+    assert!(bob.get("/networks").await.unwrap().text.contains("bobnet"));
+}
+
+#[tokio::test]
+async fn what_is_revoked_or_suspended_closes_at_once_in_one_process() {
+    part!(InspIrcd);
+    what_is_revoked_closes_at_once(Layout::OneProcess).await;
+}
+
+#[tokio::test]
+async fn what_is_revoked_or_suspended_closes_at_once_in_a_process_a_role() {
+    part!(InspIrcd);
+    what_is_revoked_closes_at_once(Layout::ThreeProcesses).await;
+}
+
+#[tokio::test]
+async fn the_account_password_and_others_passwords_open_no_door() {
+    part!(InspIrcd);
+    let inspircd = networks::inspircd().unwrap();
+    let allowed = format!("127.0.0.1:{}", inspircd.port());
+    let at = Installation::start(Layout::OneProcess, &[("IRCNOW_DIAL_ALLOW", &allowed)]).unwrap();
+    let bob = bob(&at, &inspircd).await;
+    let alice = Account::sign_up(&at, "alice").await.unwrap();
+    let hers = alice.app_password("laptop").await.unwrap();
+    for (login, password) in
+        [("bob/bobnet", PASSWORD), ("bob/bobnet", hers.as_str()), ("alice/bobnet", &bob.password)]
+    {
+        let mut client = Client::connect_tls(at.irc_tls).await.unwrap();
+        assert!(client.register_sasl(login, password, "").await.is_err(), "{login}");
+        assert!(!client.seen.iter().any(|line| line.contains(" 001 ")), "{login}: {:?}", client.seen);
+    }
+    // With her own password, his network's name names nothing.
     let mut client = Client::connect_tls(at.irc_tls).await.unwrap();
-    client.register_sasl("alice/insp", &password, "").await.unwrap();
-    assert_eq!(alice.credential_ids().await.unwrap().len(), 1);
+    let entered = client.register_sasl("alice/bobnet", &hers, "").await;
+    assert!(
+        entered.is_err() || !client.seen.iter().any(|line| line.contains("bobsnick")),
+        "{:?}",
+        client.seen
+    );
 }

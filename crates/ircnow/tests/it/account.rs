@@ -133,6 +133,15 @@ impl Account {
         Ok(response)
     }
 
+    /// An empty JSON call as services make them, with this in `Authorization`.
+    pub async fn post_as(&self, url: &str, authorization: Option<&str>) -> Result<StatusCode> {
+        let mut request = self.http.post(url).header("content-type", "application/json").body("{}");
+        if let Some(authorization) = authorization {
+            request = request.header("authorization", authorization);
+        }
+        Ok(request.send().await?.status())
+    }
+
     /// A request with every redirect followed.
     pub async fn follow(&self, method: Method, url: &str, form: Option<&[(&str, &str)]>) -> Result<Answer> {
         let (mut method, mut form, mut url) = (method, form, Url::parse(url)?);
@@ -151,13 +160,18 @@ impl Account {
     /// Adds a network by hand, in the clear, and waits until the portal says that it is connected. Gives its id.
     pub async fn add_network(&self, name: &str, port: u16, nick: &str) -> Result<String> {
         let id = self.add_network_unchecked(name, port, nick).await?;
+        self.wait_until_connected(&id, nick).await;
+        Ok(id)
+    }
+
+    /// Waits until the portal says that the network is connected under this nick.
+    pub async fn wait_until_connected(&self, id: &str, nick: &str) {
         let page = format!("/networks/{id}");
-        eventually(format!("{name} to be connected"), || async {
+        eventually(format!("{nick} to be connected"), || async {
             let answer = self.get(&page).await.ok()?;
             (answer.text.contains("class=\"grow ok\"") && answer.text.contains(nick)).then_some(())
         })
         .await;
-        Ok(id)
     }
 
     /// Adds a network by hand, in the clear, wherever it leads. Gives its id.
@@ -189,9 +203,22 @@ impl Account {
         Ok(self.get("/passwords").await?.ids("/passwords/", "/revoke\""))
     }
 
-    /// The ids of this account's browser sessions that are not this one.
-    pub async fn other_session_ids(&self) -> Result<Vec<String>> {
+    /// The ids of this account's sessions at the portal, as its page lists them.
+    pub async fn session_ids(&self) -> Result<Vec<String>> {
         Ok(self.get("/account").await?.ids("/sessions/", "/revoke\""))
+    }
+
+    /// The account's page at gatekeeper.
+    pub async fn security_page(&self) -> Result<Answer> {
+        self.follow(Method::GET, &format!("{}/account", self.auth), None).await
+    }
+
+    /// Opens the event stream of the portal's pages, and waits until it speaks.
+    pub async fn live(&self) -> Result<Live> {
+        let mut response = self.send(Method::GET, &format!("{}/live", self.my), None).await?;
+        ensure!(response.status().is_success(), "/live: {}", response.status());
+        ensure!(response.chunk().await?.is_some(), "the stream ended before it began");
+        Ok(Live(response))
     }
 
     /// Revokes an app password or certificate by its id; the page asks for its name.
@@ -203,6 +230,16 @@ impl Account {
     pub async fn is_signed_in(&self) -> Result<bool> {
         let response = self.send(Method::GET, &format!("{}/account", self.my), None).await?;
         Ok(response.status().is_success())
+    }
+}
+
+/// An open event stream.
+pub struct Live(Response);
+
+impl Live {
+    /// Waits until the server ends it.
+    pub async fn ended(mut self) {
+        while let Ok(Some(_)) = self.0.chunk().await {}
     }
 }
 

@@ -36,6 +36,7 @@ pub struct Installation {
     pub local_network: u16,
     gatekeeper_http: u16,
     https: bool,
+    domain: String,
 }
 
 impl Installation {
@@ -55,11 +56,15 @@ impl Installation {
         let port = || net::free_port();
         let (http, irc, irc_tls, local_network, gatekeeper_http) =
             (port()?, port()?, port()?, port()?, port()?);
-        let https = extra.iter().any(|(key, _)| *key == "TEST_HTTPS");
+        let asked = |name: &str| extra.iter().find(|(key, _)| *key == name).map(|(_, value)| *value);
+        // Who has to know the address beforehand chooses the port.
+        let http = asked("TEST_HTTP_PORT").map_or(Ok(http), str::parse)?;
+        let https = asked("TEST_HTTPS").is_some();
+        let domain = asked("TEST_DOMAIN").unwrap_or("localhost");
         let mut environment = BTreeMap::new();
         let mut set = |key: &str, value: String| environment.insert(key.to_owned(), value);
         let scheme = if https { "https" } else { "http" };
-        set("IRCNOW_SITES_BASE", format!("{scheme}://localhost:{http}"));
+        set("IRCNOW_SITES_BASE", format!("{scheme}://{domain}:{http}"));
         set("IRCNOW_SITES_IRC_PORT", irc.to_string());
         set("IRCNOW_SITES_IRC_TLS_PORT", irc_tls.to_string());
         set("IRCNOW_BOUNCER_LISTEN", format!("127.0.0.1:{irc}"));
@@ -94,6 +99,7 @@ impl Installation {
             local_network,
             gatekeeper_http,
             https,
+            domain: domain.to_owned(),
         })
     }
 
@@ -124,6 +130,9 @@ impl Installation {
                 ]
             }
         };
+        if self.layout == Layout::ThreeProcesses {
+            net::wait_for_port(self.gatekeeper_http, START).with_context(|| self.output())?;
+        }
         net::wait_for_port(self.http, START).with_context(|| self.output())?;
         net::wait_for_port(self.irc_tls, START).with_context(|| self.output())?;
         Ok(())
@@ -167,7 +176,17 @@ impl Installation {
             self.http
         };
         let dot = if site.is_empty() { "" } else { "." };
-        format!("{scheme}://{site}{dot}localhost:{port}{path}")
+        format!("{scheme}://{site}{dot}{}:{port}{path}", self.domain)
+    }
+
+    /// Where a role's admin listener is, in a process of its own.
+    pub fn admin_url(&self, role: &str) -> &str {
+        &self.environment[&format!("IRCNOW_ROLE_{}", role.to_uppercase())]
+    }
+
+    /// The id of the one process, or of the first.
+    pub fn id(&self) -> u32 {
+        self.processes[0].id()
     }
 
     /// What the processes printed.

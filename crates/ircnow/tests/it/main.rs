@@ -3,6 +3,9 @@
 
 mod access;
 mod account;
+mod backup;
 mod first_message;
 mod installation;
+mod kill;
+mod pages;
 mod person;
