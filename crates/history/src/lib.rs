@@ -28,7 +28,8 @@ use futures_util::stream::BoxStream;
 pub use error::{Error, Result};
 pub use model::{
     AccountId, Anchor, Buffer, CursorPage, DayCount, DeviceCursor, Entry, Epoch, Found, Gap, Health, Hit,
-    Hole, Kind, Kinds, NewEntry, Position, Range, Refused, Search, Since, Stored, StreamId, StreamWriter, Target,
+    Hole, Kind, Kinds, NewEntry, Position, Range, Refused, Search, Since, Stored, StreamId, StreamWriter,
+    Target,
 };
 pub use options::Options;
 
@@ -229,7 +230,8 @@ impl History {
     }
 
     /// Deletes a stream with everything in it. Writers are refused from the first moment on; no byte of it is in any
-    /// file of a SQLite store when this returns. May be repeated.
+    /// file of a SQLite store when this returns. A PostgreSQL store is swept by `VACUUM` right behind it, which leaves
+    /// what the engine keeps: its log, and freed space until that is written again. May be repeated.
     pub async fn delete_stream(&self, account: AccountId, stream: StreamId) -> Result<()> {
         self.store.delete_stream(account, stream).await
     }
@@ -260,7 +262,8 @@ impl History {
         self.store.health().await
     }
 
-    /// Brings the search index up to what is committed, and truncates the write-ahead log. For tests and shutdown.
+    /// Brings the search index up to what is committed, and truncates the write-ahead log (SQLite); waits for the sweep
+    /// behind a deletion (PostgreSQL). For tests and shutdown.
     pub async fn settle(&self) -> Result<()> {
         self.store.settle().await
     }

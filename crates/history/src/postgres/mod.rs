@@ -2,6 +2,7 @@
 //! writer, and the epoch keeps a second one out.
 
 mod append;
+mod janitor;
 mod pages;
 mod rows;
 mod search;
@@ -23,8 +24,9 @@ use uuid::Uuid;
 
 use crate::store::Store;
 use crate::{
-    AccountId, Buffer, CursorPage, DayCount, DeviceCursor, Entry, Epoch, Error, Found, Health, Kinds, NewEntry,
-    Options, Position, Range, Refused, Result, Search, Since, Stored, StreamId, StreamWriter, Target,
+    AccountId, Buffer, CursorPage, DayCount, DeviceCursor, Entry, Epoch, Error, Found, Health, Kinds,
+    NewEntry, Options, Position, Range, Refused, Result, Search, Since, Stored, StreamId, StreamWriter,
+    Target,
 };
 
 /// How many entries one step of a deletion or of retention takes.
@@ -36,13 +38,13 @@ pub(crate) struct PostgresStore {
     shared: Arc<append::Shared>,
     patience: Duration,
     writer: Mutex<Option<mpsc::UnboundedSender<append::Append>>>,
+    janitor: Mutex<Option<mpsc::UnboundedSender<janitor::Ask>>>,
 }
 
 impl PostgresStore {
     pub(crate) async fn open(url: &str, options: Options) -> Result<Self> {
-        let connect = PgConnectOptions::from_str(url)
-            .map_err(|cause| Error::Unusable(cause.to_string()))?
-            .options([("statement_timeout", "30s"), ("lock_timeout", "10s")]);
+        let plain = PgConnectOptions::from_str(url).map_err(|cause| Error::Unusable(cause.to_string()))?;
+        let connect = plain.clone().options([("statement_timeout", "30s"), ("lock_timeout", "10s")]);
         let pool = PgPoolOptions::new()
             // One for the writer, one for what is long, the rest for pages.
             .max_connections(u32::try_from(options.readers).unwrap_or(8).clamp(1, 64) + 2)
@@ -61,7 +63,17 @@ impl PostgresStore {
         let shared = Arc::new(append::Shared::new(options.clock, options.queue_entries));
         let (writer, queue) = mpsc::unbounded_channel();
         tokio::spawn(append::serve(pool.clone(), shared.clone(), queue));
-        Ok(Self { pool, shared, patience: options.patience, writer: Mutex::new(Some(writer)) })
+        let (janitor, asks) = mpsc::unbounded_channel();
+        tokio::spawn(janitor::serve(plain, asks));
+        let (writer, janitor) = (Mutex::new(Some(writer)), Mutex::new(Some(janitor)));
+        Ok(Self { pool, shared, patience: options.patience, writer, janitor })
+    }
+
+    /// Leaves work for the janitor. After the store was closed there is none, and whoever waits is told by that.
+    fn ask_janitor(&self, ask: janitor::Ask) {
+        if let Some(janitor) = &*self.janitor.lock().unwrap_or_else(PoisonError::into_inner) {
+            let _ = janitor.send(ask);
+        }
     }
 
     async fn known(&self, account: AccountId, stream: StreamId) -> Result<Option<pages::Known>> {
@@ -407,7 +419,9 @@ impl Store for PostgresStore {
     }
 
     async fn delete_stream(&self, account: AccountId, stream: StreamId) -> Result<()> {
-        self.remove_stream(account, stream).await.map_err(db)
+        self.remove_stream(account, stream).await.map_err(db)?;
+        self.ask_janitor(janitor::Ask::Deleted);
+        Ok(())
     }
 
     async fn delete_account(&self, account: AccountId) -> Result<()> {
@@ -423,7 +437,9 @@ impl Store for PostgresStore {
             sqlx::query(sql::DELETE_ACCOUNT).bind(account_bytes).execute(&self.pool).await?;
             Ok(())
         };
-        remove.await.map_err(db)
+        remove.await.map_err(db)?;
+        self.ask_janitor(janitor::Ask::Deleted);
+        Ok(())
     }
 
     async fn backup(&self, _into: PathBuf) -> Result<()> {
@@ -447,11 +463,18 @@ impl Store for PostgresStore {
     }
 
     async fn settle(&self) -> Result<()> {
-        Ok(())
+        let (answer, waits) = oneshot::channel();
+        self.ask_janitor(janitor::Ask::Settle(answer));
+        match waits.await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Error::Unavailable("deleted rows could not be swept out".to_owned())),
+            Err(_) => Err(Error::Unavailable("the store is closed".to_owned())),
+        }
     }
 
     async fn close(&self) {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.janitor.lock().unwrap_or_else(PoisonError::into_inner).take();
         self.pool.close().await;
     }
 }

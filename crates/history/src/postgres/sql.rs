@@ -36,6 +36,19 @@ macro_rules! statements {
     };
 }
 
+/// What deletions touch.
+pub(super) const VACUUM: &[&str] = &[
+    "VACUUM history.entry",
+    "VACUUM history.place",
+    "VACUUM history.buffer",
+    "VACUUM history.marker",
+    "VACUUM history.cursor",
+    "VACUUM history.epoch",
+    "VACUUM history.stream",
+    "VACUUM history.daily",
+    "VACUUM history.account",
+];
+
 /// Trigrams for what lies inside words. The extension may have been made in any schema by somebody else.
 pub(super) const PARTS_INDEX: &str = "
 DO $$

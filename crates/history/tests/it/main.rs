@@ -5,6 +5,7 @@
 mod engines;
 mod keeping;
 mod model;
+mod postgres_tables;
 mod searching;
 mod sqlite_file;
 mod suite;

@@ -16,7 +16,13 @@ on_every_engine![
 
 async fn a_search_finds_what_lies_inside_words(f: Fixture) {
     let w = f.writer().await;
-    for body in ["Refactoring the parser", "a tractor", "un\u{2}fact\u{f}ual: Größenwahn", "東京都", "100% sure_thing"] {
+    for body in [
+        "Refactoring the parser",
+        "a tractor",
+        "un\u{2}fact\u{f}ual: Größenwahn",
+        "東京都",
+        "100% sure_thing",
+    ] {
         f.put(&w, message(body)).await;
     }
     for indexed in [false, true] {
@@ -146,8 +152,10 @@ async fn a_database_without_trigrams_is_searched_all_the_same() {
     sqlx::raw_sql(WITHOUT_TRIGRAMS).execute(&mut owner).await.unwrap();
     let plain = url.replace("postgres@", "plain@");
     let history = History::open_postgres(&plain, Options::default()).await.unwrap();
-    let index: Option<String> =
-        sqlx::query_scalar("SELECT to_regclass('history.entry_parts')::TEXT").fetch_one(&mut owner).await.unwrap();
+    let index: Option<String> = sqlx::query_scalar("SELECT to_regclass('history.entry_parts')::TEXT")
+        .fetch_one(&mut owner)
+        .await
+        .unwrap();
     assert_eq!(index, None);
     let (account, stream) = (Uuid::new_v4().into(), Uuid::new_v4().into());
     let w = history.open_stream(account, stream).await.unwrap();
