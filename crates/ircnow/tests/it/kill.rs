@@ -2,10 +2,12 @@
 //! under a visible marker (test 8.3).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
 
 use testkit::irc::Client;
 use testkit::networks::{self, Network};
-use testkit::part;
+use testkit::wait::PATIENCE;
+use testkit::{Part, Process, part};
 
 use crate::account::Account;
 use crate::installation::{Installation, Layout};
@@ -166,11 +168,14 @@ impl Side {
         self.talker.send_bytes(lines.as_bytes()).await.unwrap();
     }
 
+    async fn wait_for_the_user(&mut self, at: &Installation) {
+        let is_join = |line: &str| line.contains(":alice") && line.contains(" JOIN");
+        let joined = self.talker.wait_where("the user's JOIN", is_join).await;
+        joined.unwrap_or_else(|error| panic!("{error:#}\n{}", at.output()));
+    }
+
     async fn attach(&mut self, at: &Installation, password: &str) {
-        let joined = self
-            .talker
-            .wait_where("the user's JOIN", |line| line.contains(":alice") && line.contains(" JOIN"));
-        joined.await.unwrap_or_else(|error| panic!("{error:#}\n{}", at.output()));
+        self.wait_for_the_user(at).await;
         self.modern.attach(at, password).await;
         self.old.attach(at, password).await;
     }
@@ -316,4 +321,89 @@ async fn killed_twenty_times_it_loses_nothing_that_anybody_saw() {
     let (on_insp, on_ergo) = (insp.history(&at, &password).await, ergo.history(&at, &password).await);
     insp.check(&on_insp, false);
     ergo.check(&on_ergo, true);
+}
+
+/// The lines of a trace, in the order things were begun; what was interrupted ends where it was resumed.
+struct Trace(Vec<String>);
+
+impl Trace {
+    /// The first line from `start` on that `wanted` takes.
+    fn find(&self, what: &str, start: usize, wanted: impl Fn(&str) -> bool) -> usize {
+        let found = self.0.iter().skip(start).position(|line| wanted(line));
+        start + found.unwrap_or_else(|| panic!("{what} is not in the trace after line {start}"))
+    }
+
+    /// Where a sync of the history's log that was begun after `start` has come to its end.
+    fn synced(&self, start: usize) -> usize {
+        let begun = self.find("a sync of the history", start, |line| {
+            (line.contains(" fdatasync(") || line.contains(" fsync(")) && line.contains("history")
+        });
+        if !self.0[begun].contains("<unfinished ...>") {
+            return begun;
+        }
+        let thread = self.0[begun].split(' ').next().unwrap();
+        self.find("the end of the sync", begun + 1, |line| {
+            line.split(' ').next() == Some(thread) && line.contains("sync resumed>") && line.contains("= 0")
+        })
+    }
+}
+
+#[tokio::test]
+async fn no_acknowledgement_leaves_before_its_commit_is_on_disk() {
+    part!(InspIrcd, Strace);
+    let mut insp = Side::new("insp", networks::inspircd().unwrap()).await;
+    let port = insp.network.port().to_string();
+    let allowed = format!("127.0.0.1:{port}");
+    let environment = [("IRCNOW_DIAL_ALLOW", allowed.as_str()), ("IRCNOW_UP_LOCAL_NETWORK", "false")];
+    let at = Installation::start(Layout::OneProcess, &environment).unwrap();
+    let alice = Account::sign_up(&at, "alice").await.unwrap();
+    let password = alice.app_password("all").await.unwrap();
+    let fields = [("name", "insp"), ("port", &port), ("nick", "alice"), ("channels", "#kill")];
+    alice.add_network_with(&fields).await.unwrap();
+    insp.wait_for_the_user(&at).await;
+    let mut device = Client::connect(at.irc).await.unwrap();
+    let caps = format!("{MODERN} draft/read-marker");
+    device.register_sasl("alice/insp", &password, &caps).await.unwrap();
+    device.send("CAP REQ :labeled-response").await.unwrap();
+    device.wait_for("ACK").await.unwrap();
+
+    let folder = tempfile::tempdir().unwrap();
+    let trace = folder.path().join("trace");
+    let mut strace = Command::new(Part::Strace.find().unwrap());
+    strace.args(["-f", "-yy", "-s", "65536", "-e", "trace=fsync,fdatasync,write,writev,pwrite64,sendto,sendmsg"]);
+    strace.arg("-o").arg(&trace).args(["-p", &at.id().to_string()]);
+    let mut strace = Process::spawn(&mut strace, &folder.path().join("log")).unwrap();
+    strace.wait_for_line("attached", PATIENCE).unwrap();
+
+    let mut acknowledgements = Vec::new();
+    for number in 0..20 {
+        let body = format!("durable{number:06}.");
+        device.send(&format!("@label=L{number} PRIVMSG #kill :{body}")).await.unwrap();
+        let echo = device.wait_where("the echo", |line| line.contains(&body)).await.unwrap();
+        assert_eq!(tag(&echo, "label"), Some(&*format!("L{number}")));
+        acknowledgements.push(body);
+    }
+    device.send("MARKREAD #kill timestamp=2026-01-02T03:04:05.678Z").await.unwrap();
+    device.wait_for("MARKREAD #kill").await.unwrap();
+    assert!(
+        !device.seen.iter().any(|line| line.contains("The history store does not answer")),
+        "nothing is acknowledged while the store is silent: this machine is too slow to tell"
+    );
+    strace.stop(PATIENCE).unwrap();
+
+    let trace = Trace(std::fs::read_to_string(&trace).unwrap().lines().map(str::to_owned).collect());
+    let to_device = format!("127.0.0.1:{}->", at.irc);
+    let mut last = 0;
+    for body in &acknowledgements {
+        let written = trace.find(body, last, |line| {
+            line.contains("pwrite64(") && line.contains("history") && line.contains(body.as_str())
+        });
+        let synced = trace.synced(written + 1);
+        let sent = trace.find(body, 0, |line| line.contains(&to_device) && line.contains(body.as_str()));
+        assert!(synced < sent, "{body} was acknowledged before it was on disk");
+        last = sent;
+    }
+    let sent = trace.find("the marker", last, |line| line.contains(&to_device) && line.contains("MARKREAD"));
+    let synced = trace.synced(last);
+    assert!(synced < sent, "the read marker was acknowledged before it was on disk");
 }
