@@ -81,6 +81,15 @@ pub fn database() -> Result<String> {
     cluster.as_ref().context("no cluster")?.database()
 }
 
+/// Everything in a database as text: what its tables hold, binary columns in hexadecimal.
+pub fn dump(url: &str) -> Result<String> {
+    let binaries = parts::postgres_binaries().context("PostgreSQL is missing: run tools/parts test")?;
+    let mut command = as_postgres(&binaries.join("pg_dump"));
+    let output = command.args(["--data-only", "--inserts"]).arg(url).current_dir("/").output()?;
+    ensure!(output.status.success(), "pg_dump: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
 fn launch(binaries: &Path, folder: &Path, port: u16) -> Result<Process> {
     let mut command = as_postgres(&binaries.join("postgres"));
     command

@@ -9,7 +9,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags};
 use testkit::irc::Client;
 use testkit::networks::{self, Network};
-use testkit::{Process, eventually, part};
+use testkit::{Process, eventually, part, postgres};
 
 use crate::account::Account;
 use crate::installation::{Installation, Layout};
@@ -152,9 +152,16 @@ fn databases(data: &Path) -> Vec<PathBuf> {
     files(data).into_iter().filter(is_sqlite).collect()
 }
 
-/// The rows in which any of `marks` stands, as `file table column`.
-fn rows_with(data: &Path, marks: &[&[u8]]) -> Vec<String> {
+/// Where in the databases any of `marks` stands: as `file table column`, or as a line of a dump.
+fn rows_with(data: &Path, urls: &[String], marks: &[&[u8]]) -> Vec<String> {
     let mut found = Vec::new();
+    for url in urls {
+        let dump = postgres::dump(url).unwrap();
+        let holds = |line: &&str| {
+            marks.iter().any(|mark| contains(line.as_bytes(), mark) || line.contains(&hexadecimal(mark)))
+        };
+        found.extend(dump.lines().filter(holds).map(str::to_owned));
+    }
     for file in databases(data) {
         let connection = Connection::open_with_flags(&file, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
         // A virtual table's rows are in the tables it makes beside itself.
@@ -182,6 +189,10 @@ fn rows_with(data: &Path, marks: &[&[u8]]) -> Vec<String> {
     found
 }
 
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// Moves every log into its database and cuts it to nothing.
 fn checkpoint(data: &Path) {
     for file in databases(data) {
@@ -193,11 +204,11 @@ fn checkpoint(data: &Path) {
     }
 }
 
-#[tokio::test]
-async fn a_deleted_account_leaves_nothing_but_a_keyed_hash_of_its_name() {
-    part!(InspIrcd);
+async fn a_deleted_account_leaves_nothing(layout: Layout, environment: &[(&str, &str)], urls: &[String]) {
     let inspircd = networks::inspircd().unwrap();
-    let at = dialling(&inspircd);
+    let allowed = format!("127.0.0.1:{}", inspircd.port());
+    let environment = [environment, &[("IRCNOW_DIAL_ALLOW", allowed.as_str())]].concat();
+    let at = Installation::start(layout, &environment).unwrap();
     let data = at.data.path().join("data");
     let bob = Account::sign_up(&at, "bob").await.unwrap();
     let port = inspircd.port();
@@ -224,7 +235,7 @@ async fn a_deleted_account_leaves_nothing_but_a_keyed_hash_of_its_name() {
     }
     assert!(!contains(&export, password.as_bytes()));
     for mark in marks {
-        assert!(!rows_with(&data, &[mark]).is_empty(), "what is searched for below would be found");
+        assert!(!rows_with(&data, urls, &[mark]).is_empty(), "what is searched for below would be found");
     }
 
     gone.prove("/account/delete").await.unwrap();
@@ -236,7 +247,7 @@ async fn a_deleted_account_leaves_nothing_but_a_keyed_hash_of_its_name() {
     })
     .await;
     eventually("every row of the account to be gone", || async {
-        rows_with(&data, &marks).is_empty().then_some(())
+        rows_with(&data, urls, &marks).is_empty().then_some(())
     })
     .await;
     assert!(at.admin(&["show", "quentin"]).is_err());
@@ -248,7 +259,27 @@ async fn a_deleted_account_leaves_nothing_but_a_keyed_hash_of_its_name() {
 
     // The name is never given again; what bob received is his.
     assert!(Account::sign_up(&at, "quentin").await.is_err());
-    assert!(!holding(&data, b"wombat").is_empty());
+    assert!(!rows_with(&data, urls, &[b"wombat"]).is_empty());
     bobs_device.send("CHATHISTORY LATEST #both * 10").await.unwrap();
     bobs_device.wait_for("for all: numbat").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_deleted_account_leaves_nothing_but_a_keyed_hash_of_its_name() {
+    part!(InspIrcd);
+    a_deleted_account_leaves_nothing(Layout::OneProcess, &[], &[]).await;
+}
+
+#[tokio::test]
+async fn a_deleted_account_leaves_nothing_with_a_process_a_role_on_postgres() {
+    part!(InspIrcd, Postgres);
+    let urls = [(); 4].map(|()| postgres::database().unwrap());
+    let [gatekeeper, bouncer, history, portal] = &urls;
+    let environment = [
+        ("IRCNOW_GATEKEEPER_DATABASE", gatekeeper.as_str()),
+        ("IRCNOW_BOUNCER_DATABASE", bouncer.as_str()),
+        ("IRCNOW_BOUNCER_HISTORY", history.as_str()),
+        ("IRCNOW_PORTAL_DATABASE", portal.as_str()),
+    ];
+    a_deleted_account_leaves_nothing(Layout::ThreeProcesses, &environment, &urls).await;
 }
