@@ -81,10 +81,15 @@ impl User {
         let caps = self.caps_of(conn);
         let kinds = if caps.has(Cap::DraftEventPlayback) { Kinds::All } else { Kinds::Messages };
         let target = if targets { &b"*"[..] } else { line.param(1) };
+        let label = line.tag("label");
         let Some(network) = self.network_of_conn(conn).and_then(|at| self.networks.get(at)) else {
+            if targets {
+                // Clients ask this as soon as they are welcome: without a network there is no target, which is no error.
+                self.targets(conn, label.as_deref(), &[]);
+                return Ok(());
+            }
             return fail("INVALID_TARGET", vec![subcommand, target], "Messages could not be retrieved");
         };
-        let label = line.tag("label");
         let id = network.id;
         let mut parsed = parsed.into_iter();
         let (one, two) = (parsed.next().flatten(), parsed.next().flatten());
@@ -218,7 +223,7 @@ impl User {
         let caps = self.caps_of(conn);
         let name = self.cx.ids.token();
         let mut out = self.opening(&name, &[b"draft/chathistory-targets"], caps, label);
-        let Some(network) = self.network_of_conn(conn).and_then(|at| self.networks.get(at)) else { return };
+        let network = self.network_of_conn(conn).and_then(|at| self.networks.get(at));
         for (key, newest_ms) in targets.iter().filter(|(key, _)| **key != *NO_BUFFER) {
             let mut writer = Writer::default();
             if caps.has(Cap::Batch) {
@@ -226,7 +231,7 @@ impl User {
             }
             writer.command(&self.cx.server, b"CHATHISTORY");
             writer.param(b"TARGETS");
-            writer.param(network.display(key));
+            writer.param(network.map_or(key, |network| network.display(key)));
             writer.param(iso(*newest_ms).as_bytes());
             out.extend(writer.finish());
         }

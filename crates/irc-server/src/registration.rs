@@ -145,6 +145,8 @@ impl Registration {
             },
             "PING" => out.push(r.pong(message.last().unwrap_or_default())),
             "PONG" => {}
+            // senpai 0.5 sends its registration in one go, this among it, before it knows that we have no metadata.
+            "METADATA" => {}
             "QUIT" => return Act::End("You left.".into()),
             "GET" | "POST" | "HEAD" | "PUT" | "OPTIONS" | "CONNECT" | "EHLO" | "HELO" | "SSH" => {
                 return Act::End("This port speaks IRC.".into());

@@ -200,7 +200,7 @@ fn early_lines_are_kept_for_the_backend_and_others_refused() {
     let mut client = Client::new();
     client.say("CAP REQ sasl\nAUTHENTICATE PLAIN\nAUTHENTICATE AGFsaWNlAHNlY3JldA==");
     client.answer(success());
-    let (said, _) = client.say("BOUNCER BIND 42\nJOIN #a");
+    let (said, _) = client.say("BOUNCER BIND 42\nJOIN #a\nMETADATA * SUB soju.im/pinned");
     assert_eq!(said, [":irc.test 451 * :You have not registered."]);
     assert_eq!(client.say("NICK a\nUSER a 0 * :A\nCAP END").1, Act::Ready);
     assert_eq!(client.registration.introduced().early, ["BOUNCER BIND 42"]);

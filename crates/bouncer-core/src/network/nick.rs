@@ -103,6 +103,8 @@ impl Network {
         self.regain.under_way = false;
         if self.support.monitor.is_none() {
             self.say(cx, "ISON", &[self.setup.nick.clone().as_bytes()]);
+        } else {
+            self.monitor_wanted_nick(cx, true);
         }
     }
 
@@ -130,6 +132,15 @@ impl Network {
         let wanting = !self.is_me(self.setup.nick.as_bytes());
         if self.regain.wanting && !wanting {
             self.monitor_wanted_nick(cx, false);
+        } else if wanting && !self.regain.wanting {
+            // Not our wish: staff or services did it. Taking it back at once would only begin a quarrel.
+            let text = format!(
+                "{} has changed your nick to {}. The bouncer asks for {} again in a minute.",
+                self.setup.name,
+                String::from_utf8_lossy(&self.nick),
+                self.setup.nick
+            );
+            self.notice(cx, &text);
         }
         self.regain.wanting = wanting;
         if wanting {

@@ -287,7 +287,23 @@ impl Network {
         let buffers = self.buffer(name);
         let entry = self.entry(cx, kind, line, buffers);
         self.log(cx, entry, route);
+        if kind == Kind::Kick && self.is_me(who) {
+            self.kicked(cx, line);
+        }
         self.regain_on_gone(cx, who);
+    }
+
+    /// We were removed from a channel. It stays kept: the next connection joins it again.
+    fn kicked(&mut self, cx: &mut Cx, line: &Line<'_>) {
+        let shown = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let (channel, reason) = (shown(line.param(0)), shown(line.param(2)));
+        let said = if reason.is_empty() { String::new() } else { format!(" They said: {reason}") };
+        let text = format!(
+            "{} has removed you from {channel} on {}. To go back: /join {channel}.{said}",
+            shown(line.nick()),
+            self.setup.name
+        );
+        self.notice(cx, &text);
     }
 
     /// The keys of the channels somebody is in.

@@ -139,3 +139,17 @@ fn bouncerserv_manages_networks_channels_and_log_ins() {
         assert_eq!(tell(&mut world, wrong).len(), 1, "{wrong} is answered in one sentence");
     }
 }
+
+#[test]
+fn a_connection_without_a_network_has_no_targets_which_is_no_error() {
+    let mut world = World::with(vec![setup(NET, "testnet"), setup(OTHER, "othernet")]);
+    world.attach_as(1, 1, &[CAPS, &["draft/chathistory"]].concat(), None);
+    world.take(1);
+    world.say(
+        1,
+        "CHATHISTORY TARGETS timestamp=2020-01-01T00:00:00.000Z timestamp=2030-01-01T00:00:00.000Z 10",
+    );
+    world.run();
+    let got = world.take(1);
+    assert!(got.len() == 2 && got[0].ends_with(" draft/chathistory-targets"), "{got:?}");
+}

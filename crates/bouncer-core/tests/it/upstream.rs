@@ -165,6 +165,36 @@ fn the_wanted_nick_is_taken_back_when_it_is_free() {
 }
 
 #[test]
+fn a_nick_changed_by_somebody_else_is_told_and_asked_for_again_after_a_minute() {
+    let mut world = World::connected(&[]);
+    world.line(":srv 005 alice MONITOR=10 :are supported");
+    world.attach(1, 1, &[]);
+    world.take(1);
+    world.take_sent();
+    world.said(":alice!al@host NICK guest");
+    let told = world.taken(1, "has changed your nick to guest");
+    assert_eq!(told.len(), 1);
+    assert!(world.take_sent().is_empty(), "no quarrel");
+    world.tick(60_000);
+    assert!(world.take_sent().contains(&"MONITOR + :alice".to_owned()));
+    world.line(":srv 731 guest :alice");
+    assert_eq!(world.take_sent(), ["NICK :alice"]);
+}
+
+#[test]
+fn a_kick_is_told_in_plain_words() {
+    let mut world = World::connected(&[]);
+    world.join("#c");
+    world.attach(1, 1, &[]);
+    world.take(1);
+    world.said(":op!o@h KICK #c alice :enough");
+    let got = world.take(1);
+    let at = |text: &str| got.iter().position(|line| line.contains(text));
+    let told = at("op has removed you from #c on testnet. To go back: /join #c. They said: enough");
+    assert!(at("KICK #c alice") < told && at("KICK #c alice").is_some(), "{got:?}");
+}
+
+#[test]
 fn a_nick_chosen_on_a_device_is_kept_once_the_upstream_gives_it() {
     let mut world = World::connected(&[]);
     world.attach(1, 1, &[]);
@@ -284,4 +314,15 @@ fn quits_and_nicks_are_logged_once_in_every_common_channel() {
     for (stored, buffers) in &log[log.len() - 2..] {
         assert_eq!(buffers.len(), 2, "{:?}", stored.entry.kind);
     }
+}
+
+#[test]
+fn what_an_upstream_had_no_room_for_is_told_in_words() {
+    let mut world = World::connected(&[]);
+    world.attach(1, 1, &[]);
+    world.take(1);
+    world.input(Input::Unsent { network: NET, lines: 3 });
+    world.run();
+    let told = world.taken(1, "NOTICE");
+    assert!(told[0].contains("3 lines did not go out: testnet"), "{told:?}");
 }
