@@ -56,13 +56,7 @@ impl Negotiation {
     pub fn change_offer(&mut self, offer: Offer) -> Vec<Bytes> {
         let offer = complete(offer, &self.mechanisms);
         let (server, nick) = (self.server.as_bytes(), self.nick.as_bytes());
-        let gone = self.caps.offered().set() - offer.set();
-        let mut lines = Vec::new();
-        lines.extend(gone.iter().filter_map(|cap| self.caps.withdraw(cap, server, nick)));
-        for cap in offer.set().iter() {
-            lines.extend(self.caps.offer(cap, offer.value(cap), server, nick));
-        }
-        lines.iter().map(irc::MessageBuf::to_bytes).collect()
+        self.caps.replace(offer, server, nick).iter().map(irc::MessageBuf::to_bytes).collect()
     }
 }
 

@@ -80,7 +80,7 @@ fn a_changed_offer_is_told_in_order_to_whoever_wants_to_know() {
     let request = irc::Message::parse(b"CAP REQ :cap-notify away-notify").unwrap();
     outbox.negotiate(|caps, out| out.extend(caps.command(&request).0));
     assert!(outbox.push(Bytes::from_static(b"AWAY\r\n")).taken());
-    outbox.offer(Offer::new().with(Cap::Batch).with(Cap::Setname));
+    outbox.offer(Offer::new().with(Cap::Batch).with(Cap::Setname).with(Cap::Chghost));
     let lines: Vec<String> =
         outbox.take_all().iter().map(|line| String::from_utf8_lossy(line).trim_end().to_owned()).collect();
     assert_eq!(
@@ -89,7 +89,7 @@ fn a_changed_offer_is_told_in_order_to_whoever_wants_to_know() {
             ":irc.now CAP * ACK :cap-notify away-notify",
             "AWAY",
             ":irc.now CAP * DEL :away-notify",
-            ":irc.now CAP * NEW :setname"
+            ":irc.now CAP * NEW :chghost setname"
         ]
     );
     assert!(!outbox.caps().has(Cap::AwayNotify));

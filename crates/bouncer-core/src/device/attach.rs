@@ -60,7 +60,6 @@ impl User {
             quitting: false,
         };
         self.conns.push(conn);
-        self.offer(id);
         let burst = self.burst(id);
         match at.and_then(|at| self.networks.get_mut(at)) {
             Some(network) => network.gate.pass(Out::Begin { conn: id, burst: burst.into() }),
@@ -153,9 +152,12 @@ impl User {
         told.map(|seen| seen.floor()).or(kept)
     }
 
-    /// Tells a connection what it may negotiate now, if that is something else than before.
+    /// Tells a connection what it may negotiate now, if that is something else than before. Not before its 001.
     pub(crate) fn offer(&mut self, id: ConnId) {
         let Some(conn) = self.conn(id).and_then(|at| self.conns.get_mut(at)) else { return };
+        if conn.reading == Reading::Waiting {
+            return;
+        }
         let upstream = self.networks.iter().find(|network| Some(network.id) == conn.network).map(|n| n.caps);
         let caps = OFFERED_ALWAYS | (upstream.unwrap_or_default() & PASSED_THROUGH);
         if caps != conn.offered {

@@ -21,7 +21,10 @@ impl User {
                 Out::Plain { line, route } => self.unlogged(at, &line, &route),
                 Out::Names(names) => self.names(at, &names),
                 Out::Support => self.support(at),
-                Out::Begin { conn, burst } => self.begin(at, conn, burst),
+                Out::Begin { conn, burst } => {
+                    self.begin(at, conn, burst);
+                    self.offer(conn);
+                }
             }
         }
     }

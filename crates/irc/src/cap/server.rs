@@ -141,34 +141,35 @@ impl Caps {
         reply
     }
 
-    /// Offers a capability from now on, or changes its value; the line that tells the client, if it asked to be
-    /// told (`cap-notify`).
-    pub fn offer(
-        &mut self,
-        cap: Cap,
-        value: Option<&[u8]>,
-        server: &[u8],
-        nick: &[u8],
-    ) -> Option<MessageBuf> {
-        if self.offered.set().has(cap) && self.offered.value(cap) == value {
-            return None;
+    /// Offers this from now on; the lines that tell the client what is gone and what is new or has another value, if it
+    /// asked to be told (`cap-notify`).
+    pub fn replace(&mut self, offered: Offer, server: &[u8], nick: &[u8]) -> Vec<MessageBuf> {
+        let before = std::mem::replace(&mut self.offered, offered);
+        let gone = before.set() - self.offered.set();
+        self.enabled = self.enabled - gone;
+        if !self.has(Cap::CapNotify) {
+            return Vec::new();
         }
-        self.offered.insert(cap, value);
+        let is_new = |cap: &Cap| !before.set().has(*cap) || before.value(*cap) != self.offered.value(*cap);
+        let gone = gone.iter().map(|cap| cap.name().as_bytes().to_vec());
+        let new = self.offered.set().iter().filter(is_new).map(|cap| self.token(cap));
+        let between = Between { server, nick };
+        let lines = |subcommand: &'static str, tokens: Vec<Vec<u8>>| {
+            let texts = pack(tokens, between.room(subcommand));
+            texts.into_iter().map(move |text| between.line(subcommand).trailing(text))
+        };
+        lines("DEL", gone.collect()).chain(lines("NEW", new.collect())).collect()
+    }
+
+    /// A capability as this client is told of it.
+    fn token(&self, cap: Cap) -> Vec<u8> {
         let mut token = cap.name().as_bytes().to_vec();
         if let Some(value) = self.offered.value(cap).filter(|value| !value.is_empty() && self.version >= 302)
         {
             token.push(b'=');
             token.extend_from_slice(value);
         }
-        self.has(Cap::CapNotify).then(|| Between { server, nick }.line("NEW").trailing(token))
-    }
-
-    /// Takes a capability back; the line that tells the client, if it asked to be told.
-    pub fn withdraw(&mut self, cap: Cap, server: &[u8], nick: &[u8]) -> Option<MessageBuf> {
-        let was_offered = self.offered.remove(cap);
-        self.enabled.remove(cap);
-        (was_offered && self.has(Cap::CapNotify))
-            .then(|| Between { server, nick }.line("DEL").trailing(cap.name()))
+        token
     }
 
     /// A version never goes down, and 302 brings `cap-notify` with it.
@@ -222,7 +223,7 @@ impl Caps {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
+    #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
     use super::*;
 
     fn offer() -> Offer {
@@ -244,17 +245,26 @@ mod tests {
         assert_eq!(say(&mut caps, "CAP LS 302"), [":s CAP * LS :batch cap-notify sasl=PLAIN sts=port=1"]);
         assert!(caps.is_negotiating() && caps.has(Cap::CapNotify));
         assert_eq!(say(&mut caps, "CAP REQ :-cap-notify"), [":s CAP * NAK :-cap-notify"]);
-        let new = caps.offer(Cap::Sasl, Some(b"PLAIN,EXTERNAL"), b"s", b"me").unwrap();
-        assert_eq!(new.to_string(), ":s CAP me NEW :sasl=PLAIN,EXTERNAL");
-        assert!(caps.offer(Cap::Sasl, Some(b"PLAIN,EXTERNAL"), b"s", b"me").is_none());
-        assert_eq!(caps.withdraw(Cap::Batch, b"s", b"me").unwrap().to_string(), ":s CAP me DEL :batch");
+        let other = Offer::new()
+            .with(Cap::CapNotify)
+            .with(Cap::AwayNotify)
+            .with(Cap::Chghost)
+            .with_value(Cap::Sasl, "PLAIN,EXTERNAL");
+        let told: Vec<String> =
+            caps.replace(other.clone(), b"s", b"me").iter().map(ToString::to_string).collect();
+        let [gone, new] = &told[..] else { panic!("{told:?}") };
+        assert_eq!(gone, ":s CAP me DEL :batch sts");
+        let new = new.strip_prefix(":s CAP me NEW :").unwrap();
+        let new: std::collections::BTreeSet<&str> = new.split(' ').collect();
+        assert_eq!(new, ["away-notify", "chghost", "sasl=PLAIN,EXTERNAL"].into());
+        assert!(caps.replace(other, b"s", b"me").is_empty());
     }
 
     #[test]
     fn an_old_client_sees_names_on_one_line() {
         let mut caps = Caps::new(offer());
         assert_eq!(say(&mut caps, "CAP LS"), [":s CAP * LS :batch cap-notify sasl sts"]);
-        assert!(caps.offer(Cap::Chghost, None, b"s", b"me").is_none());
+        assert!(caps.replace(offer().with(Cap::Chghost), b"s", b"me").is_empty());
         let mut caps = Caps::new(Cap::ALL.iter().fold(Offer::new(), |offer, cap| offer.with(*cap)));
         assert_eq!(say(&mut caps, "CAP LS").len(), 1);
     }
