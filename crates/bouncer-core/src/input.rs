@@ -46,6 +46,13 @@ pub enum Input<'a> {
         /// Which.
         network: NetworkId,
     },
+    /// The upstream takes in less than is sent, and lines were dropped because no more could wait.
+    Unsent {
+        /// Which.
+        network: NetworkId,
+        /// How many.
+        lines: u64,
+    },
     /// The store answered appends of one network, in the order they were made.
     Committed {
         /// Whose.

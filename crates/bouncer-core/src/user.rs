@@ -109,6 +109,7 @@ impl User {
                 self.offer_all(network);
                 self.tell_phase(network);
             }
+            Input::Unsent { network, lines } => self.unsent(network, lines),
             Input::UpstreamConnecting { network } => {
                 self.with(network, |network, _| network.phase = Phase::Connecting);
                 self.tell_phase(network);
@@ -208,6 +209,18 @@ impl User {
         for conn in self.conns.iter().filter(|conn| conn.network == Some(id) && conn.is_live()) {
             self.cx.device(conn.id, bytes.clone());
         }
+    }
+
+    /// Whoever looks reads that something did not go out.
+    fn unsent(&mut self, id: NetworkId, lines: u64) {
+        let Some(network) = self.network(id).and_then(|at| self.networks.get(at)) else { return };
+        let count = if lines == 1 { "One line".to_owned() } else { format!("{lines} lines") };
+        let text = format!(
+            "{count} did not go out: {} takes them in more slowly than they are sent. Wait a moment, then send again.",
+            network.setup.name
+        );
+        let conns: Vec<_> = self.conns.iter().filter(|c| c.network == Some(id)).map(|c| c.id).collect();
+        conns.into_iter().for_each(|conn| self.reply_notice(conn, &text));
     }
 
     fn attach_conn(&mut self, conn: ConnId, attach: Attach) {

@@ -36,7 +36,9 @@ pub(crate) async fn within<T: Send + 'static>(
         Ok(Ok(result)) => result,
         Ok(Err(error)) => {
             tracing::error!(request_id = call.request_id, %error, "a call to the bouncer panicked");
-            Err(CallError::unavailable("Something went wrong in the bouncer. Try again in a moment."))
+            Err(CallError::unavailable(
+                "The bouncer broke off before it could answer. Try again: what was changed already stays as it is.",
+            ))
         }
         Err(_) => Err(late()),
     }

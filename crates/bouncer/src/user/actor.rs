@@ -67,6 +67,8 @@ pub struct Actor {
     pub(super) dirty: Vec<ConnId>,
     /// Connections that began to lag: the core is told after the effects at hand.
     pub(super) lagging: VecDeque<ConnId>,
+    /// Lines upstreams had no room for: the core is told after the effects at hand.
+    pub(super) unsent: BTreeMap<NetworkId, u64>,
     /// Makes every upstream connection's number another one.
     pub(super) next_generation: u64,
     wake: Option<i64>,
@@ -112,6 +114,7 @@ impl Actor {
             job_runs: false,
             dirty: Vec::new(),
             lagging: VecDeque::new(),
+            unsent: BTreeMap::new(),
             next_generation: 1,
             wake: None,
             clock,
@@ -256,6 +259,9 @@ impl Actor {
 
     /// The end of an input batch: start what waits, let everything pushed be written.
     fn settle(&mut self) {
+        for (network, lines) in std::mem::take(&mut self.unsent) {
+            self.input(Input::Unsent { network: core::NetworkId(network.0), lines });
+        }
         self.pump_streams();
         self.pump_jobs();
         let mut dirty = std::mem::take(&mut self.dirty);
@@ -310,7 +316,7 @@ impl Drop for Actor {
     /// Whatever ends the task, nobody is left hanging at a connection without an owner.
     fn drop(&mut self) {
         for conn in self.conns.values() {
-            conn.outbox.close("Something went wrong here. Your client can connect again in a moment.");
+            conn.outbox.close("Your part of the bouncer broke off and starts again. Your client can connect again in a moment.");
             self.context.metrics.devices.dec();
         }
         for net in self.networks.values() {

@@ -89,7 +89,10 @@ impl Actor {
         for line in lines.split_inclusive(|byte| *byte == b'\n') {
             match upstream.client.send(lines.slice_ref(line)) {
                 Ok(()) => self.context.metrics.lines_out.inc(),
-                Err(SendError::Full) => self.context.metrics.lines_dropped.inc(),
+                Err(SendError::Full) => {
+                    *self.unsent.entry(id).or_default() += 1;
+                    self.context.metrics.lines_dropped.inc()
+                }
                 Err(SendError::NotConnected) => return,
             };
         }
