@@ -20,6 +20,8 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 fn main() -> ExitCode {
+    // Whatever is written is for the user who runs this, and for nobody else.
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     service::tls::install_provider();
     match cli::Cli::parse().run() {
         Ok(()) => ExitCode::SUCCESS,

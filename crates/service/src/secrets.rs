@@ -39,6 +39,12 @@ pub enum SecretError {
         /// Why.
         source: std::io::Error,
     },
+    /// There is no key, but what it sealed is there.
+    #[error(
+        "{} is missing, and what is kept beside it was sealed with it: put it back (a backup holds it only if it was made with --with-key)",
+        .0.display()
+    )]
+    Missing(PathBuf),
     /// The variable cannot be read.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -50,6 +56,14 @@ pub enum SecretError {
     /// The value was not sealed by any of our keys for this purpose, or was changed.
     #[error("a sealed value cannot be opened: it was sealed with another key, or it is damaged")]
     CannotOpen,
+}
+
+/// Whether a service's folder in `data` has a database.
+fn holds_databases(data: &Path) -> bool {
+    let entries = |folder: &Path| std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries(data)
+        .flat_map(|service| entries(&service.path()))
+        .any(|file| file.path().extension().is_some_and(|end| end == "db"))
 }
 
 /// Random bytes for keys and nonces.
@@ -119,7 +133,7 @@ impl std::fmt::Debug for Keyring {
 
 impl Keyring {
     /// The keys from `IRCNOW_SECRET_KEY` (or its `_FILE`) where it is set, else from `secret.key` in `data`, which is made
-    /// with a fresh key (0600) if it is missing.
+    /// with a fresh key (0600) if nothing is kept in `data` yet. A fresh one beside databases would open nothing in them.
     pub fn open(source: &Source, data: &Path) -> Result<Self, SecretError> {
         match source.variable(KEY_VARIABLE)? {
             Some(mut text) => {
@@ -127,7 +141,14 @@ impl Keyring {
                 text.zeroize();
                 keyring
             }
-            None => Self::open_file(&data.join("secret.key")),
+            None => {
+                let path = data.join("secret.key");
+                // In this order: whoever makes the databases has made the key before.
+                if holds_databases(data) && !path.exists() {
+                    return Err(SecretError::Missing(path));
+                }
+                Self::open_file(&path)
+            }
         }
     }
 

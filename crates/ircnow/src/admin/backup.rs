@@ -163,7 +163,7 @@ fn unpack(file: &Path, data: &Path) -> Result<String> {
     let key = if manifest.holds_key {
         ""
     } else {
-        " Put secret.key beside it, or sealed secrets (upstream passwords, TOTP) stay sealed."
+        " Put its secret.key there before you start it: upstream passwords, TOTP and signing keys open with nothing else."
     };
     Ok(format!(
         "{} holds what was there {}.{key}",

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Read as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -116,7 +117,8 @@ async fn is_there_after_a_restore(running: bool) {
         async move { (!running).then_some(()) }
     })
     .await;
-    assert!(keyless.output().contains("key"), "{}", keyless.output());
+    assert!(keyless.output().contains("secret.key is missing"), "{}", keyless.output());
+    assert!(!data.join("secret.key").exists(), "a fresh key would open nothing");
 
     fs::copy(old.join("secret.key"), data.join("secret.key")).unwrap();
     at.launch().unwrap();
@@ -129,6 +131,10 @@ async fn is_there_after_a_restore(running: bool) {
     device.send("PRIVMSG #keep :and on it goes").await.unwrap();
     device.wait_for("and on it goes").await.unwrap();
     Account::sign_in(&at, "alice").await.unwrap();
+    for file in files(&data) {
+        let mode = fs::metadata(&file).unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "others may read {}", file.display());
+    }
 }
 
 #[tokio::test]

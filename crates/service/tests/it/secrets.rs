@@ -85,3 +85,16 @@ proptest! {
         prop_assert!(Keyring::ephemeral().unwrap().unseal("x", &sealed).is_err());
     }
 }
+
+#[test]
+fn a_lost_key_is_told_and_never_replaced_beside_what_it_sealed() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = Source::default();
+    Keyring::open(&source, folder.path()).unwrap();
+    std::fs::create_dir(folder.path().join("gatekeeper")).unwrap();
+    std::fs::write(folder.path().join("gatekeeper/gatekeeper.db"), "").unwrap();
+    Keyring::open(&source, folder.path()).unwrap();
+    std::fs::remove_file(folder.path().join("secret.key")).unwrap();
+    assert!(matches!(Keyring::open(&source, folder.path()), Err(SecretError::Missing(_))));
+    assert!(!folder.path().join("secret.key").exists());
+}
