@@ -8,6 +8,7 @@ use service::clock::now_s;
 
 use crate::Gatekeeper;
 use crate::error::{Error, Result};
+use crate::store::KEEP_DELETED_SECONDS;
 
 /// How long a service may take for one try.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -33,29 +34,38 @@ impl Gatekeeper {
 
     /// Works on the open deletions, now and whenever there is one.
     pub(crate) async fn run_deletions(&self) {
+        // When the last one was finished whose id others may still have to read.
+        let mut finished: Option<i64> = None;
         loop {
             // Asked for before the work, so that what comes meanwhile wakes us.
             let woken = self.0.work.notified();
-            if let Err(error) = self.work_on_deletions().await {
-                tracing::warn!(%error, "deletions did not get on");
+            match self.work_on_deletions().await {
+                Ok(true) => finished = Some(now_s()),
+                Ok(false) => {}
+                Err(error) => tracing::warn!(%error, "deletions did not get on"),
             }
-            // The id of who is gone stays only until others have read that they are.
-            if let Err(error) = self.0.store.prune_feed(now_s()).await {
-                tracing::warn!(%error, "the feed keeps what it should forget");
+            if finished.is_some_and(|at| now_s() - at > KEEP_DELETED_SECONDS) {
+                match self.0.store.prune_feed(now_s()).await {
+                    Ok(()) => finished = None,
+                    Err(error) => tracing::warn!(%error, "the feed keeps what it should forget"),
+                }
             }
             let _ = tokio::time::timeout(PAUSE, woken).await;
         }
     }
 
-    async fn work_on_deletions(&self) -> Result<()> {
+    /// Whether one was finished.
+    async fn work_on_deletions(&self) -> Result<bool> {
         let services = self.0.data.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let Some(services) = services else { return Ok(()) };
+        let Some(services) = services else { return Ok(false) };
+        let mut finished = false;
         for sub in self.0.store.open_deletions().await? {
             if self.confirmed_by_all(sub, &services).await? {
                 self.finish_deletion(sub).await?;
+                finished = true;
             }
         }
-        Ok(())
+        Ok(finished)
     }
 
     async fn confirmed_by_all(&self, sub: Sub, services: &[Arc<dyn AccountData>]) -> Result<bool> {

@@ -22,7 +22,7 @@ use uuid::Uuid;
 
 pub use accounts::{AccountRow, NewAccount};
 pub use credentials::{CredentialRow, NewCredentialRow};
-pub use feed::{FeedKind, FeedRow};
+pub use feed::{FeedKind, FeedRow, KEEP_DELETED_SECONDS};
 pub use limits::Attempts;
 pub use schema::MIGRATIONS;
 pub use sessions::{NewSession, SessionRow};

@@ -37,7 +37,7 @@ const PRUNE: &str = "DELETE FROM feed WHERE at < $1 OR (kind = 'deleted' AND at 
 const KEEP_SECONDS: i64 = 7 * 24 * 3600;
 /// A deleted account's id goes at once: every service has confirmed by itself before it is published, and readers that
 /// wait have read it.
-const KEEP_DELETED_SECONDS: i64 = 5;
+pub const KEEP_DELETED_SECONDS: i64 = 5;
 
 impl Store {
     /// Adds to the feed within the transaction that makes it true.
