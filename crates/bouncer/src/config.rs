@@ -14,6 +14,8 @@ service::config! {
         pub listen_tls: SocketAddr = "127.0.0.1:6697",
         /// Addresses or ranges of proxies in front of the listeners, separated by commas. They must send a PROXY header.
         pub proxies: Option<String>,
+        /// Sites whose pages may open a WebSocket to the listeners besides our own (`https://gamja.example.org`), separated by commas.
+        pub websocket_origins: Option<String>,
         /// The name the bouncer calls itself in its own lines.
         pub server_name: String = "irc.now",
         /// Database of networks and devices; a file in the data folder where none is named.

@@ -130,8 +130,15 @@ pub async fn portal(common: Common) -> Result<()> {
         role.data_of(&role.config.bouncer, "bouncer"),
     ];
     let door = match role.config.certificate {
-        Some(_) => IrcDoor { certificate: Some(role.certificate()?), ..IrcDoor::default() },
-        None => wiring::door(&role.local_tls().context("making the certificate of this machine")?),
+        Some(_) => IrcDoor {
+            certificate: Some(role.certificate()?),
+            authority_pem: None,
+            websocket: Some(wiring::websocket(&role.base.sites.irc)),
+        },
+        None => {
+            let tls = role.local_tls().context("making the certificate of this machine")?;
+            wiring::door(&tls, &role.base.sites.irc)
+        }
     };
     let portal = wiring::portal(&role.base, &role.http, role.accounts(), role.bouncers(), data, door).await?;
     let internal = wiring::guarded(&role.verifier()?, "portal", &["gatekeeper"], portal.internal());

@@ -48,9 +48,15 @@ pub async fn run(common: Common, https: bool) -> Result<()> {
         tls_port: addresses.tls.port(),
     });
     let data = vec![gatekeeper.data(), bouncer.account_data()];
-    let portal =
-        wiring::portal(&base, &http, gatekeeper.accounts(), bouncer.calls(), data, wiring::door(&tls))
-            .await?;
+    let portal = wiring::portal(
+        &base,
+        &http,
+        gatekeeper.accounts(),
+        bouncer.calls(),
+        data,
+        wiring::door(&tls, &base.sites.irc),
+    )
+    .await?;
     gatekeeper.register_data(vec![bouncer.account_data(), portal.data()]);
     socket::listen(&base, act::Context::of(&base).beside(&bouncer, &portal), gatekeeper.admin())?;
 

@@ -21,7 +21,7 @@ use service::metrics::Metrics;
 use service::paths::DataDir;
 use service::secrets::{Keyring, service_secret};
 use service::shutdown::Shutdown;
-use service::sites::{Sites, SitesConfig};
+use service::sites::{IrcAddress, Sites, SitesConfig};
 use service::telemetry::LogConfig;
 use service::tls::{LocalTls, ReloadingCert};
 use tokio::net::TcpListener;
@@ -172,6 +172,10 @@ pub async fn bouncer(
     if let Some(local) = &local {
         dialer.allow(HostPort::new(&local.host, local.port));
     }
+    let config = bouncer::Config::load(&base.source)?;
+    let ours = [&base.sites.root, &base.sites.my, &base.sites.chat].map(ToString::to_string);
+    let further = config.websocket_origins.as_deref().unwrap_or_default().split(',').map(str::trim);
+    let further: Vec<String> = further.filter(|origin| !origin.is_empty()).map(str::to_owned).collect();
     let deps = bouncer::Deps {
         accounts,
         keys: Arc::new(base.keyring.clone()),
@@ -180,16 +184,12 @@ pub async fn bouncer(
         certificate,
         roots: Arc::new(roots()),
         local,
-        origins: irc_server::Origins::only([
-            base.sites.root.to_string(),
-            base.sites.my.to_string(),
-            base.sites.chat.to_string(),
-        ]),
+        origins: irc_server::Origins::only(ours.into_iter().chain(further)),
         metrics: base.metrics.clone(),
         readiness: base.readiness.clone(),
         shutdown: base.shutdown.clone(),
     };
-    bouncer::Bouncer::open(bouncer::Config::load(&base.source)?, deps).await.context("opening the bouncer")
+    bouncer::Bouncer::open(config, deps).await.context("opening the bouncer")
 }
 
 /// The authorities of this system.
@@ -233,12 +233,17 @@ pub async fn portal(
 }
 
 /// The door of this installation as connection pages describe it.
-pub fn door(tls: &LocalTls) -> IrcDoor {
+pub fn door(tls: &LocalTls, irc: &IrcAddress) -> IrcDoor {
     IrcDoor {
         certificate: Some(Arc::clone(&tls.certificate)),
         authority_pem: Some(tls.authority_pem.clone()),
-        websocket: None,
+        websocket: Some(websocket(irc)),
     }
+}
+
+/// The listener with TLS takes WebSockets on the same port.
+pub fn websocket(irc: &IrcAddress) -> String {
+    format!("wss://{}:{}", irc.host, irc.tls_port)
 }
 
 /// The admin listener's router: figures, health, and the calls of `callers`.

@@ -345,6 +345,10 @@ fn gamja(s: &Setup) -> Guide {
     let steps = match &s.websocket {
         Some(_) => vec![
             Step {
+                text: "gamja runs from a web server, and this bouncer has to know its address: its operator sets bouncer.websocket_origins to it, for example https://gamja.example.org.".to_owned(),
+                what: What::Nothing,
+            },
+            Step {
                 text: "In gamja's config.json:".to_owned(),
                 what: s.block(
                     "gamja",
@@ -360,10 +364,12 @@ fn gamja(s: &Setup) -> Guide {
             },
         ],
         None => vec![Step {
-            text: "gamja connects over WebSocket, and this installation has no such door open. Its operator can open one: bouncer.websocket_listen.".to_owned(),
+            text: "gamja connects over WebSocket with TLS, and this installation offers none.".to_owned(),
             what: What::Nothing,
         }],
     };
+    let trust = s.trust_in_system("let your browser trust it as an authority");
+    let steps = trust.filter(|_| s.websocket.is_some()).into_iter().chain(steps).collect();
     Guide {
         id: "gamja",
         name: "gamja",
@@ -458,7 +464,7 @@ mod tests {
         Setup {
             host: "localhost".into(),
             tls_port: 6697,
-            websocket: Some("ws://localhost:6680".into()),
+            websocket: Some("wss://localhost:6697".into()),
             username: "alice".into(),
             network: Some("libera".into()),
             secret: Some("s3cr-et".into()),
@@ -498,7 +504,7 @@ mod tests {
     fn braces_of_a_file_stay_as_they_are() {
         assert_eq!(
             text(guide("gamja", &setup(false)), "gamja"),
-            "{\n  \"server\": {\n    \"url\": \"ws://localhost:6680\",\n    \"auth\": \"mandatory\"\n  }\n}"
+            "{\n  \"server\": {\n    \"url\": \"wss://localhost:6697\",\n    \"auth\": \"mandatory\"\n  }\n}"
         );
     }
 

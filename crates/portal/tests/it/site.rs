@@ -81,7 +81,7 @@ pub async fn site_at(base: &str) -> Site {
         irc: IrcDoor {
             certificate: Some(tls.certificate),
             authority_pem: Some(tls.authority_pem),
-            websocket: Some("ws://localhost:6680".into()),
+            websocket: Some("wss://localhost:6697".into()),
         },
         folder: DataDir::open(folder.path().join("data")).unwrap().service("portal").unwrap(),
         http: HttpClient::new().unwrap(),
