@@ -11,5 +11,6 @@ mod accounts;
 mod calls;
 mod devices;
 mod gatekeeper;
+mod trouble;
 mod upstreams;
 mod world;

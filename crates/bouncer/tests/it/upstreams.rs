@@ -9,20 +9,20 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::world::{MODERN, World, spec};
 
 /// An upstream that does what the test says.
-struct Scripted {
+pub struct Scripted {
     listener: TcpListener,
 }
 
-struct Connection {
+pub struct Connection {
     stream: BufReader<TcpStream>,
 }
 
 impl Scripted {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         Self { listener: TcpListener::bind("127.0.0.1:0").await.unwrap() }
     }
 
-    fn port(&self) -> u16 {
+    pub fn port(&self) -> u16 {
         self.listener.local_addr().unwrap().port()
     }
 
@@ -32,7 +32,7 @@ impl Scripted {
     }
 
     /// Takes a client through registration and gives it `nick`.
-    async fn registered(&self, nick: &str) -> Connection {
+    pub async fn registered(&self, nick: &str) -> Connection {
         let mut connection = self.accept().await;
         connection.wait_for("USER ").await;
         connection.send(":up CAP * LS :server-time message-tags").await;
@@ -45,7 +45,7 @@ impl Scripted {
 }
 
 impl Connection {
-    async fn send(&mut self, line: &str) {
+    pub async fn send(&mut self, line: &str) {
         self.stream.write_all(format!("{line}\r\n").as_bytes()).await.unwrap();
     }
 
@@ -59,7 +59,7 @@ impl Connection {
         }
     }
 
-    async fn wait_for(&mut self, text: &str) -> String {
+    pub async fn wait_for(&mut self, text: &str) -> String {
         let mut seen = Vec::new();
         loop {
             let mut line = String::new();

@@ -6,6 +6,7 @@ use std::time::Duration;
 use bouncer::{Addresses, Bouncer, Config, Deps};
 use contracts::{Bouncers, Call, Network, NetworkSpec, Phase, Sasl, SavedChannel, Tls};
 use service::config::Source;
+use service::db::Database;
 use service::dialer::{DialConfig, Guarded, HostPort};
 use service::health::Readiness;
 use service::metrics::Metrics;
@@ -89,6 +90,12 @@ impl World {
     pub async fn restart(&mut self) {
         self.stop().await;
         self.start().await;
+    }
+
+    /// One of the bouncer's databases, as somebody beside it opens it.
+    pub async fn database(&self, name: &str) -> Database {
+        let file = self.folder.path().join("data/bouncer").join(name);
+        Database::open(&format!("sqlite:{}", file.display())).await.unwrap()
     }
 
     pub fn calls(&self) -> Arc<dyn Bouncers> {
