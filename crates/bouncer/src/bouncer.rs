@@ -230,6 +230,7 @@ fn door_config(config: &Config, origins: irc_server::Origins) -> DoorConfig {
         registration_timeout: config.registration_timeout,
         max_connections: config.max_connections,
         max_per_address: config.max_per_address,
+        flood: irc_server::FloodLimits { patience: config.flood_patience, ..Default::default() },
         origins,
         ..DoorConfig::default()
     }

@@ -30,6 +30,8 @@ service::config! {
         pub host_interval: Duration = "2s",
         /// How long a connection may take to register.
         pub registration_timeout: Duration = "30s",
+        /// How long a client may go on sending faster than it is let in before it is closed.
+        pub flood_patience: Duration = "120s",
         /// Connections of devices at once.
         pub max_connections: usize = "100000",
         /// Connections of devices at once from one IPv4 address or IPv6 /64. This machine itself is not counted.

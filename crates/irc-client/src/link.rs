@@ -115,6 +115,14 @@ async fn upgrade(
     Ok((stream, chosen.is_some_and(|name| name == "text.ircv3.net")))
 }
 
+/// NUL has no place in a line; the rest of the line is not lost for it.
+fn without_nul(line: &[u8]) -> Bytes {
+    if line.contains(&0) {
+        return line.iter().copied().filter(|byte| *byte != 0).collect();
+    }
+    Bytes::copy_from_slice(line)
+}
+
 impl Link {
     /// Reads once and puts what lines there are into `into`. `false` at the end. May be dropped while it waits.
     pub async fn read(&mut self, into: &mut Vec<Bytes>) -> io::Result<bool> {
@@ -128,7 +136,7 @@ impl Link {
                         lines.push(bytes);
                         while let Some(line) = lines.next_line() {
                             // What is longer than any line may be is left out; the rest of the stream is sound.
-                            into.extend(line.ok().map(Bytes::copy_from_slice));
+                            into.extend(line.ok().map(without_nul));
                         }
                         if bytes.ends_with(b"\n") {
                             // Nothing is pending: let go of the buffer.

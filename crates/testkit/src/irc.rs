@@ -137,6 +137,31 @@ impl Client {
         Ok(self.seen[start..].to_vec())
     }
 
+    /// Sends bytes and reads at the same time, until the server closes the connection. Gives every line that came.
+    pub async fn shout(self, bytes: &[u8]) -> Result<Vec<String>> {
+        let Self { mut reader, mut writer, .. } = self;
+        let mut heard = Vec::new();
+        let hear = tokio::time::timeout(PATIENCE, async {
+            let mut line = Vec::new();
+            // A connection that is reset has ended too.
+            while reader.read_until(b'\n', &mut line).await.unwrap_or(0) > 0 {
+                heard.push(String::from_utf8_lossy(&line).trim_end().to_owned());
+                line.clear();
+            }
+        });
+        let say = async {
+            // The server stops listening before we have said all; that is what we wait for.
+            let _ = writer.write_all(bytes).await;
+            std::future::pending::<()>().await;
+        };
+        let ended = tokio::select! {
+            ended = hear => ended,
+            () = say => Ok(()),
+        };
+        ended.with_context(|| format!("the connection is still open, got {heard:?}"))?;
+        Ok(heard)
+    }
+
     /// Waits until the server closes the connection.
     pub async fn wait_for_end(&mut self) -> Result<()> {
         let ended =

@@ -70,7 +70,7 @@ impl Channel {
 
     /// Takes somebody in, or adds prefixes to who is in.
     pub fn add(&mut self, users: &mut Users, map: Casemap, nick: &[u8], prefixes: u16) -> Option<UserKey> {
-        let key = users.hold(map, nick);
+        let key = users.hold(map, nick)?;
         match self.members.binary_search_by_key(&key, |member| member.user) {
             Ok(at) => {
                 self.members[at].prefixes |= prefixes;

@@ -49,7 +49,7 @@ impl Network {
             b"PART" => self.part(cx, &line, Kind::Part, line.nick(), route),
             b"KICK" => self.part(cx, &line, Kind::Kick, line.param(1), route),
             b"QUIT" => self.quit(cx, &line, route),
-            b"NICK" => self.nick_change(cx, &line, route),
+            b"NICK" => self.nick_change(cx, &line, asker.is_some(), route),
             b"MODE" => self.mode(cx, &line, route),
             b"TOPIC" => self.topic(cx, &line, route),
             b"REDACT" => {
@@ -194,6 +194,10 @@ impl Network {
         } else {
             self.learn_host(line.source);
         }
+        // To nobody, or with nothing in it: that is no message.
+        if line.param(0).is_empty() || kind != Kind::Tagmsg && line.params.len() < 2 {
+            return;
+        }
         let body = line.param(1);
         let ctcp = body.first() == Some(&1) && !body.starts_with(b"\x01ACTION");
         let logged = match kind {
@@ -328,10 +332,16 @@ impl Network {
         self.regain_on_gone(cx, line.nick());
     }
 
-    fn nick_change(&mut self, cx: &mut Cx, line: &Line<'_>, route: Route) {
-        let (old, new, map) = (line.nick(), line.param(0), self.support.casemap);
+    /// `asked`: it answers a command of ours. InspIRCd 3 writes such a line with the new nick as its source too.
+    fn nick_change(&mut self, cx: &mut Cx, line: &Line<'_>, asked: bool, route: Route) {
+        let (mut old, new, map) = (line.nick(), line.param(0), self.support.casemap);
         if new.is_empty() {
             return;
+        }
+        let before =
+            (asked && old == new && !self.is_me(old)).then(|| (self.nick.clone(), self.own_source()));
+        if let Some((nick, _)) = &before {
+            old = nick;
         }
         let own = self.is_me(old);
         let buffers = if own { self.channels.keys().cloned().collect() } else { self.shared(old) };
@@ -342,7 +352,10 @@ impl Network {
             self.nick = new.into();
             self.own_nick_changed(cx);
         }
-        let entry = self.entry(cx, Kind::Nick, line, buffers);
+        let mut entry = self.entry(cx, Kind::Nick, line, buffers);
+        if let Some((_, source)) = &before {
+            entry.from = source.clone().into();
+        }
         self.log(cx, entry, route);
         if !own {
             self.regain_on_gone(cx, old);

@@ -14,6 +14,9 @@ pub(crate) struct Users {
     slots: Vec<Slot>,
     free: Vec<u32>,
     by_nick: Vec<u32>,
+    /// Bytes of all texts, and references on all users: both are bounded, because an upstream can make up any number.
+    bytes: usize,
+    references: usize,
 }
 
 /// One user. Nick, `user@host` and account lie in one allocation.
@@ -27,6 +30,11 @@ struct Slot {
 }
 
 const MAX_FIELD: usize = 512;
+/// The most bytes of nicks, hosts and accounts of one network, and the most memberships. What is over is left out.
+const MAX_BYTES: usize = 16 * 1024 * 1024;
+const MAX_REFERENCES: usize = 500_000;
+/// What a user costs beside the text.
+const SLOT: usize = 48;
 
 impl Slot {
     fn set(&mut self, nick: &[u8], host: &[u8], account: &[u8]) {
@@ -68,12 +76,17 @@ impl Users {
         self.by_nick.get(at).copied().map(UserKey)
     }
 
-    /// The user with that nick, made if unknown, with one more reference on it.
-    pub fn hold(&mut self, map: Casemap, nick: &[u8]) -> UserKey {
+    /// The user with that nick, made if unknown, with one more reference on it. `None` if there are too many.
+    pub fn hold(&mut self, map: Casemap, nick: &[u8]) -> Option<UserKey> {
+        if self.references >= MAX_REFERENCES {
+            return None;
+        }
         let nick = &nick[..nick.len().min(MAX_FIELD)];
         let key = match self.place(map, nick) {
             Ok(at) => UserKey(self.by_nick[at]),
+            Err(_) if self.bytes + SLOT + nick.len() > MAX_BYTES => return None,
             Err(at) => {
+                self.bytes += SLOT + nick.len();
                 let mut slot = Slot::default();
                 slot.set(nick, b"", b"");
                 let index = match self.free.pop() {
@@ -92,14 +105,16 @@ impl Users {
         };
         if let Some(slot) = self.slots.get_mut(key.0 as usize) {
             slot.references = slot.references.saturating_add(1);
+            self.references += 1;
         }
-        key
+        Some(key)
     }
 
     /// Takes one reference back; the last one forgets the user.
     pub fn release(&mut self, map: Casemap, key: UserKey) {
         let Some(slot) = self.slots.get_mut(key.0 as usize) else { return };
         slot.references = slot.references.saturating_sub(1);
+        self.references = self.references.saturating_sub(1);
         if slot.references > 0 {
             return;
         }
@@ -107,6 +122,7 @@ impl Users {
         let nick = text.get(..usize::from(slot.nick_end)).unwrap_or_default();
         // The order needs the text in place while it is searched.
         let nick = nick.to_vec();
+        self.bytes = self.bytes.saturating_sub(SLOT + text.len());
         slot.text = text;
         if let Ok(at) = self.place(map, &nick)
             && self.by_nick[at] == key.0
@@ -127,7 +143,9 @@ impl Users {
             self.by_nick.remove(at);
         }
         if let Some(slot) = self.slots.get_mut(key.0 as usize) {
+            let before = slot.text.len();
             slot.set(nick, &host, &account);
+            self.bytes = (self.bytes + slot.text.len()).saturating_sub(before);
         }
         let nick = nick.get(..nick.len().min(MAX_FIELD)).unwrap_or_default();
         match self.place(map, nick) {
@@ -139,18 +157,21 @@ impl Users {
     /// Notes `user@host`.
     pub fn set_host(&mut self, key: UserKey, host: &[u8]) {
         let Some(slot) = self.slots.get_mut(key.0 as usize) else { return };
+        let host = if self.bytes < MAX_BYTES { host } else { b"" };
         if slot.host() != host && !host.is_empty() {
-            let (nick, account) = (slot.nick().to_vec(), slot.account().to_vec());
+            let (before, nick, account) = (slot.text.len(), slot.nick().to_vec(), slot.account().to_vec());
             slot.set(&nick, host, &account);
+            self.bytes = (self.bytes + slot.text.len()).saturating_sub(before);
         }
     }
 
     /// Notes the account; empty is logged out.
     pub fn set_account(&mut self, key: UserKey, account: &[u8]) {
         let Some(slot) = self.slots.get_mut(key.0 as usize) else { return };
-        if slot.account() != account {
-            let (nick, host) = (slot.nick().to_vec(), slot.host().to_vec());
+        if slot.account() != account && (account.is_empty() || self.bytes < MAX_BYTES) {
+            let (before, nick, host) = (slot.text.len(), slot.nick().to_vec(), slot.host().to_vec());
             slot.set(&nick, &host, account);
+            self.bytes = (self.bytes + slot.text.len()).saturating_sub(before);
         }
     }
 
@@ -208,8 +229,8 @@ mod tests {
     #[test]
     fn a_user_is_kept_once_and_forgotten_with_the_last_reference() {
         let mut users = Users::default();
-        let a = users.hold(MAP, b"Bob[x]");
-        assert_eq!(users.hold(MAP, b"bob{X}"), a);
+        let a = users.hold(MAP, b"Bob[x]").unwrap();
+        assert_eq!(users.hold(MAP, b"bob{X}"), Some(a));
         users.set_host(a, b"b@host");
         users.set_account(a, b"bobby");
         users.rename(MAP, a, b"Rob");
@@ -222,7 +243,23 @@ mod tests {
         assert_eq!(users.find(MAP, b"rob"), Some(a));
         users.release(MAP, a);
         assert_eq!(users.find(MAP, b"rob"), None);
-        assert_eq!(users.len(), 0);
+        assert_eq!((users.len(), users.bytes, users.references), (0, 0, 0));
+    }
+
+    #[test]
+    fn an_upstream_that_makes_people_up_is_not_believed_for_ever() {
+        let mut users = Users::default();
+        let host = [b'h'; MAX_FIELD];
+        let mut held = Vec::new();
+        while let Some(key) = users.hold(MAP, format!("nobody{:08}", held.len()).as_bytes()) {
+            users.set_host(key, &host);
+            held.push(key);
+        }
+        let text: usize = users.slots.iter().map(|slot| slot.text.len()).sum();
+        assert!(held.len() > 10_000 && text <= MAX_BYTES);
+        held.into_iter().for_each(|key| users.release(MAP, key));
+        assert_eq!((users.len(), users.bytes, users.references), (0, 0, 0));
+        assert!(users.hold(MAP, b"somebody").is_some());
     }
 
     proptest! {
