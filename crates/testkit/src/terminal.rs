@@ -1,7 +1,7 @@
 //! Terminal clients in tmux: type into them, read their screen.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -59,6 +59,13 @@ impl Terminal {
         Self::start(&program.display().to_string())
     }
 
+    /// A shell for lines that are typed into one. `~` is the empty home folder, `senpai` is to be found.
+    pub fn shell() -> Result<Self> {
+        let senpai = Part::Senpai.find();
+        let folder = senpai.as_deref().and_then(Path::parent).context("senpai is missing")?;
+        Self::start(&format!("PATH={}:$PATH sh", folder.display()))
+    }
+
     /// senpai with this configuration.
     pub fn senpai(config: String) -> Result<Self> {
         let program = Part::Senpai.find().context("senpai is missing")?;
@@ -68,8 +75,13 @@ impl Terminal {
 
     /// Types `text` and Enter.
     pub fn line(&self, text: &str) -> Result<()> {
-        self.tmux(&["send-keys", "-l", text])?;
+        self.type_text(text)?;
         self.key("Enter")
+    }
+
+    /// Types `text` and nothing more.
+    pub fn type_text(&self, text: &str) -> Result<()> {
+        self.tmux(&["send-keys", "-l", text]).map(drop)
     }
 
     /// Presses one key by tmux's name for it (`Enter`, `PageUp`, `M-1`, `C-n`).
@@ -80,6 +92,11 @@ impl Terminal {
     /// What the screen shows.
     pub fn screen(&self) -> Result<String> {
         self.tmux(&["capture-pane", "-p"])
+    }
+
+    /// What the screen shows, with the sequences that give it colour and weight.
+    pub fn styled_screen(&self) -> Result<String> {
+        self.tmux(&["capture-pane", "-p", "-e"])
     }
 
     /// The screen and everything that scrolled off it.

@@ -182,6 +182,23 @@ fn a_nick_changed_by_somebody_else_is_told_and_asked_for_again_after_a_minute() 
 }
 
 #[test]
+fn a_nick_of_ours_is_followed_though_the_answer_names_the_new_one_as_its_source() {
+    let mut world = World::connected(&["labeled-response", "batch"]);
+    world.join("#c");
+    world.attach(1, 1, &[]);
+    world.take(1);
+    world.take_sent();
+    world.say(1, "NICK alicia");
+    let sent = world.take_sent();
+    let (label, _) = sent[0].strip_prefix("@label=").and_then(|line| line.split_once(' ')).unwrap();
+    world.said(&format!("@label={label} :alicia!al@host NICK :alicia"));
+    let got = world.taken(1, "NICK");
+    assert!(got[0].starts_with(":alice!") && got[0].ends_with(" NICK alicia"), "{got:?}");
+    world.said(":bob!b@h PRIVMSG alicia :hello");
+    assert_eq!(world.taken(1, "PRIVMSG"), [":bob!b@h PRIVMSG alicia :hello"]);
+}
+
+#[test]
 fn a_kick_is_told_in_plain_words() {
     let mut world = World::connected(&[]);
     world.join("#c");

@@ -37,7 +37,7 @@ async fn from_sign_up_to_the_first_message(layout: Layout, environment: &[(&str,
 }
 
 /// Types the very lines of the connection page into irssi, and talks with somebody who is on the network itself.
-async fn talk_both_ways(lines: &str, network: u16, nick: &str, at: &Installation) {
+pub async fn talk_both_ways(lines: &str, network: u16, nick: &str, at: &Installation) {
     let irssi = Terminal::irssi().unwrap();
     for line in lines.lines() {
         irssi.line(line).unwrap();

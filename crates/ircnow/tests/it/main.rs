@@ -4,8 +4,12 @@
 mod access;
 mod account;
 mod backup;
+mod devices;
+mod domain;
 mod first_message;
 mod installation;
+mod keycloak;
 mod kill;
 mod pages;
 mod person;
+mod troubles;
