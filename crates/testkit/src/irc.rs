@@ -73,7 +73,15 @@ impl Client {
         self.send("AUTHENTICATE PLAIN").await?;
         self.wait_for("AUTHENTICATE +").await?;
         self.send(&format!("AUTHENTICATE {}", base64(format!("\0{login}\0{password}").as_bytes()))).await?;
-        self.wait_for(" 903 ").await?;
+        let answers = [" 903 ", " 902 ", " 904 ", " 905 ", " 908 "];
+        let answer = self
+            .wait_where("an answer to AUTHENTICATE", |line| {
+                answers.iter().any(|answer| line.contains(answer))
+            })
+            .await?;
+        if !answer.contains(" 903 ") {
+            bail!("the login is refused: {answer}");
+        }
         self.send("CAP END").await?;
         self.wait_for(" 001 ").await.map(drop)
     }
