@@ -7,7 +7,8 @@ use crate::device::seen::Seen;
 use crate::device::{Conn, Reading};
 use crate::network::{Network, Phase};
 use crate::{
-    Answer, Attach, Cap, CapSet, Commit, ConnId, Effect, Input, NetworkId, NetworkSetup, Profile, QueryId,
+    Answer, Attach, Cap, CapSet, Commit, ConnId, Cursor, Effect, Input, NetworkId, NetworkSetup, Profile,
+    QueryId,
 };
 use crate::{RequestId, Ticket};
 
@@ -17,8 +18,8 @@ pub(crate) const ABSENT: &[u8] = b"Not at a keyboard right now";
 /// What a question to the store was for.
 #[derive(Debug, Clone)]
 pub(crate) enum Question {
-    /// A connection reads from the log.
-    Refill(ConnId),
+    /// A connection reads from the log. What had gone to the others when it asked is in the answer.
+    Refill(ConnId, Cursor),
     /// A command of a connection.
     Command(ConnId, crate::chathistory::Asked),
     /// A read marker moves; the connection that moved it, the target as it wrote it.
@@ -29,7 +30,7 @@ impl Question {
     /// The connection that waits for the answer and nobody else does.
     pub fn conn(&self) -> Option<ConnId> {
         match self {
-            Self::Refill(conn) | Self::Command(conn, _) => Some(*conn),
+            Self::Refill(conn, _) | Self::Command(conn, _) => Some(*conn),
             Self::Marker { .. } => None,
         }
     }
@@ -305,7 +306,7 @@ impl User {
 
     fn answered(&mut self, id: QueryId, answer: Answer) {
         match self.asked.remove(&id) {
-            Some(Question::Refill(conn)) => self.refilled(id, conn, answer),
+            Some(Question::Refill(conn, asked_at)) => self.refilled(id, conn, asked_at, answer),
             Some(Question::Command(conn, asked)) => self.history_answered(conn, &asked, answer),
             Some(Question::Marker { conn, network, target, verb }) => {
                 self.marker_answered(conn, network, &target, verb, answer);

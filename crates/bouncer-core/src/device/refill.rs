@@ -30,12 +30,13 @@ impl User {
         // Nothing was there yet when it came: from the beginning.
         let after = (found.sent.position != Position::default()).then_some(found.sent);
         let query = Query::Since { network, after, limit: PAGE, kinds };
-        self.asked.insert(id, Question::Refill(conn));
+        let asked_at = self.networks.iter().find(|known| known.id == network).map(|n| n.gate.delivered);
+        self.asked.insert(id, Question::Refill(conn, asked_at.unwrap_or_default()));
         self.cx.push(Effect::Query { id, query });
     }
 
     /// The log answered.
-    pub(crate) fn refilled(&mut self, id: QueryId, conn: ConnId, answer: Answer) {
+    pub(crate) fn refilled(&mut self, id: QueryId, conn: ConnId, asked_at: Cursor, answer: Answer) {
         let Some(at) = self.conn(conn) else { return };
         let Some(found) = self.conns.get_mut(at) else { return };
         let until = match &mut found.reading {
@@ -74,8 +75,8 @@ impl User {
         if !more {
             let end = match until {
                 Some(until) => until,
-                // Nothing more in the log than what went to the others.
-                None if entries.is_empty() => delivered,
+                // Nothing more in the log than what had gone to the others; what went since, it did not look for.
+                None if entries.is_empty() => asked_at,
                 None => found.sent,
             };
             if end.position > found.sent.position {

@@ -295,11 +295,8 @@ impl Network {
         let text = format!("What was said between {} and {} is not here.", spoken(from), spoken(cx.now_ms));
         let mut marker = self.gap(cx, from + 1, text);
         marker.buffers = self.buffer(&job.target);
-        let meta = Meta {
-            bodied: true,
-            extra: [job.target.clone()].into_iter().collect(),
-            ..Default::default()
-        };
+        let meta =
+            Meta { bodied: true, extra: [job.target.clone()].into_iter().collect(), ..Default::default() };
         marker.meta = meta.encode();
         self.log(cx, marker, Route::all());
     }

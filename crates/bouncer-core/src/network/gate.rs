@@ -113,6 +113,8 @@ pub(crate) struct Gate {
     queue: VecDeque<Item>,
     under_way: VecDeque<UnderWay>,
     next_ticket: u64,
+    /// When the store last answered: while it does, it is slow but not silent.
+    answered_ms: i64,
     not_kept: Option<NotKept>,
     /// The last logged line that went to the devices and is kept.
     pub delivered: Cursor,
@@ -183,6 +185,7 @@ impl Gate {
             return false;
         };
         let Some(under_way) = self.under_way.remove(at) else { return false };
+        self.answered_ms = now_ms;
         let gap = match &mut self.not_kept {
             Some(not_kept) if not_kept.gap_under_way.is_some_and(|(gap, _)| gap == ticket) => {
                 not_kept.gap_under_way.take().map(|(_, lost)| lost)
@@ -272,8 +275,12 @@ impl Gate {
 
     /// Looks at the clock. Whether the stream went from kept to not kept.
     pub fn tick(&mut self, now_ms: i64) -> bool {
-        let silent = self.under_way.front().is_some_and(|first| now_ms - first.since_ms >= PATIENCE_MS);
-        silent && self.stop(now_ms)
+        self.silent_at().is_some_and(|silent| now_ms >= silent) && self.stop(now_ms)
+    }
+
+    /// When the store has been silent for too long, should it say nothing until then.
+    fn silent_at(&self) -> Option<i64> {
+        self.under_way.front().map(|first| first.since_ms.max(self.answered_ms) + PATIENCE_MS)
     }
 
     /// How many lines are lost and not yet spoken for.
@@ -324,7 +331,7 @@ impl Gate {
     /// When to look at the clock again.
     pub fn wake_at(&self) -> Option<i64> {
         match &self.not_kept {
-            None => self.under_way.front().map(|first| first.since_ms + PATIENCE_MS),
+            None => self.silent_at(),
             Some(not_kept) if not_kept.late.is_empty() && not_kept.lost == 0 => None,
             Some(not_kept) => self.under_way.is_empty().then_some(not_kept.retry_at_ms),
         }
