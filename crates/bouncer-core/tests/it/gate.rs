@@ -156,3 +156,20 @@ fn a_label_is_answered_even_where_the_echo_is_not_wanted() {
     world.run();
     assert_eq!(world.taken(1, "label"), ["@label=z :irc.now ACK"]);
 }
+
+#[test]
+fn a_store_that_is_slow_but_answers_is_not_silent() {
+    let mut world = World::connected(TAGS);
+    world.attach(1, 1, TAGS);
+    world.take(1);
+    for n in 0..10 {
+        world.line(&format!(":bob!b@h PRIVMSG #c :line {n}"));
+    }
+    // Together it takes far longer than the store may be silent.
+    for n in 0..10 {
+        world.tick(400);
+        assert!(world.commit_one());
+        let got = world.take(1);
+        assert!(got.len() == 1 && got[0].ends_with(&format!("PRIVMSG #c :line {n}")), "{got:?}");
+    }
+}

@@ -370,7 +370,14 @@ async fn no_acknowledgement_leaves_before_its_commit_is_on_disk() {
     let folder = tempfile::tempdir().unwrap();
     let trace = folder.path().join("trace");
     let mut strace = Command::new(Part::Strace.find().unwrap());
-    strace.args(["-f", "-yy", "-s", "65536", "-e", "trace=fsync,fdatasync,write,writev,pwrite64,sendto,sendmsg"]);
+    strace.args([
+        "-f",
+        "-yy",
+        "-s",
+        "65536",
+        "-e",
+        "trace=fsync,fdatasync,write,writev,pwrite64,sendto,sendmsg",
+    ]);
     strace.arg("-o").arg(&trace).args(["-p", &at.id().to_string()]);
     let mut strace = Process::spawn(&mut strace, &folder.path().join("log")).unwrap();
     strace.wait_for_line("attached", PATIENCE).unwrap();
