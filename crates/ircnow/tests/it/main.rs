@@ -7,6 +7,7 @@ mod backup;
 mod devices;
 mod domain;
 mod first_message;
+mod garbage;
 mod installation;
 mod keycloak;
 mod kill;
