@@ -194,3 +194,14 @@ impl Installation {
         self.processes.iter().map(Process::output).collect::<Vec<_>>().join("\n")
     }
 }
+
+impl Drop for Installation {
+    /// The local network outlives a killed process on purpose; here nobody comes to adopt it.
+    fn drop(&mut self) {
+        let _ = self.kill();
+        let file = std::fs::read_to_string(self.data.path().join("data/localnet/pid")).unwrap_or_default();
+        if let Some(pid) = file.split(' ').next().filter(|pid| pid.parse::<u32>().is_ok()) {
+            let _ = Command::new("kill").args(["-9", pid]).status();
+        }
+    }
+}

@@ -11,6 +11,7 @@ mod garbage;
 mod installation;
 mod keycloak;
 mod kill;
+mod local_network;
 mod pages;
 mod person;
 mod troubles;
