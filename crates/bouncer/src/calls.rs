@@ -228,9 +228,10 @@ async fn mentions(hub: &Hub, call: &Call, limit: u32) -> CallResult<Vec<Mention>
             limit: limit as usize * 3 + 20,
             ..Search::default()
         };
-        let found_here = context.history.search(AccountId(call.account.0), search).await.map_err(|error| {
-            CallError::unavailable(format!("Your history does not answer right now: {error}."))
-        })?;
+        let found_here =
+            context.history.search(AccountId(call.account.0), search).await.map_err(|error| {
+                CallError::unavailable(format!("Your history does not answer right now: {error}."))
+            })?;
         for hit in found_here.hits {
             let entry = hit.entry;
             let from = String::from_utf8_lossy(&entry.source);
