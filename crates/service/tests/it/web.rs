@@ -119,7 +119,10 @@ async fn what_happened_inside_stays_inside() {
         for accept in [HTML, "application/json", "*/*"] {
             let (answer, body) = see(path, accept).await;
             assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
-            assert!(body.contains("The server failed while it answered.") && !body.contains("hunter2"), "{body}");
+            assert!(
+                body.contains("The server failed while it answered.") && !body.contains("hunter2"),
+                "{body}"
+            );
         }
     }
 }
