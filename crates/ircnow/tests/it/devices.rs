@@ -47,6 +47,17 @@ impl Desk {
         self.laptop.wait_for(&format!("PRIVMSG #lobby :{text}")).await.map(drop)
     }
 
+    /// Waits until the bouncer knows that the others have gone: what it sent to them before that counts as seen.
+    async fn only_the_laptop_is_left(&mut self) -> Result<()> {
+        for _ in 0..1_000 {
+            self.laptop.send("PRIVMSG BouncerServ :user status").await?;
+            if self.laptop.wait_for("connections right now").await?.contains(" 1 connections") {
+                return Ok(());
+            }
+        }
+        anyhow::bail!("the others are still there")
+    }
+
     /// Another plain connection of a device of its own.
     async fn connection(&self, name: &str) -> Result<Client> {
         let password = self.alice.app_password(name).await?;
@@ -191,6 +202,7 @@ async fn weechat_catches_up_on_exactly_what_it_missed_though_it_knows_no_history
 
     weechat.line("/disconnect insp").unwrap();
     weechat.wait_for("disconnected from server").unwrap();
+    desk.only_the_laptop_is_left().await.unwrap();
     desk.laptop.send("PRIVMSG #lobby :said on the laptop").await.unwrap();
     desk.bob.wait_for("said on the laptop").await.unwrap();
     for n in 1..=3 {
