@@ -97,7 +97,9 @@ async fn ask(history: &History, account: AccountId, query: core::Query) -> Resul
                 before_ms,
                 limit: limit as usize,
             };
-            entries_only(history.search(account, search).await?.hits.into_iter().map(|hit| hit.entry).collect())
+            entries_only(
+                history.search(account, search).await?.hits.into_iter().map(|hit| hit.entry).collect(),
+            )
         }
     })
 }

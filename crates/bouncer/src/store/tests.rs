@@ -132,7 +132,11 @@ async fn every_secret_moves_to_a_new_key_however_many_there_are() {
         };
         let only_new = with(&new).await;
         let nothing = Resealed { moved: 0, unreadable: 402 };
-        assert_eq!(only_new.reseal().await.unwrap(), nothing, "without the old key nothing is lost or changed");
+        assert_eq!(
+            only_new.reseal().await.unwrap(),
+            nothing,
+            "without the old key nothing is lost or changed"
+        );
         let all = Resealed { moved: 402, unreadable: 0 };
         assert_eq!(with(&format!("{new}\n{key}")).await.reseal().await.unwrap(), all);
         let rows = only_new.networks(alice.sub).await.unwrap();
