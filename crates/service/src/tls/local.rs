@@ -1,5 +1,7 @@
 //! The local authority: made once, and a server certificate under it that is renewed before it ends or when its names change.
 
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -33,11 +35,12 @@ pub struct LocalTls {
 
 /// The authority and a certificate for `names` (host names and addresses) in `folder`: made where they are missing,
 /// renewed under the same authority and the same key when less than 30 days are left or the names are others. Call it
-/// again once a day to renew in time.
+/// again once a day to renew in time. Processes that share the folder take turns.
 pub fn local_certificate(folder: &Path, names: &[String]) -> Result<LocalTls, TlsError> {
     super::install_provider();
     crate::paths::private_folder(folder)
         .map_err(|error| TlsError::File { path: folder.to_owned(), source: std::io::Error::other(error) })?;
+    let _turn = turn(&folder.join("lock"))?;
     let authority_file = folder.join("authority.pem");
     let server_file = folder.join("server.pem");
     let server_key_file = folder.join("server.key");
@@ -120,6 +123,17 @@ fn key(path: &Path) -> Result<KeyPair, TlsError> {
         }
         Err(source) => Err(TlsError::File { path: path.to_owned(), source }),
     }
+}
+
+/// Waits for the folder: of two processes that start at once, the second finds what the first has made. Let go when what
+/// is returned is dropped.
+fn turn(path: &Path) -> Result<File, TlsError> {
+    let open = || {
+        let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path)?;
+        file.lock()?;
+        Ok(file)
+    };
+    open().map_err(|source| TlsError::File { path: path.to_owned(), source })
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), TlsError> {

@@ -46,6 +46,22 @@ async fn the_certificate_is_made_once_and_trusted_by_who_trusts_the_authority() 
     assert_eq!(second.authority_fingerprint, first.authority_fingerprint);
 }
 
+#[test]
+fn those_that_start_at_once_share_one_authority_and_one_certificate() {
+    for _ in 0..20 {
+        let folder = tempfile::tempdir().unwrap();
+        let made: Vec<LocalTls> = std::thread::scope(|scope| {
+            let start = || local_certificate(folder.path(), &names(&["localhost"])).unwrap();
+            let starters: Vec<_> = (0..4).map(|_| scope.spawn(start)).collect();
+            starters.into_iter().map(|starter| starter.join().unwrap()).collect()
+        });
+        for tls in &made {
+            assert_eq!(tls.authority_fingerprint, made[0].authority_fingerprint);
+            assert_eq!(tls.certificate.fingerprint(), made[0].certificate.fingerprint());
+        }
+    }
+}
+
 #[tokio::test]
 async fn it_is_renewed_under_the_same_authority_and_reloaded_in_place() {
     let folder = tempfile::tempdir().unwrap();
