@@ -12,6 +12,9 @@
 )]
 
 pub mod browser;
+pub mod fuzz;
+#[cfg(feature = "cluster")]
+pub mod cluster;
 pub mod irc;
 pub mod keycloak;
 pub mod net;

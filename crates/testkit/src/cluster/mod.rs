@@ -1,0 +1,1 @@
+//! A Kubernetes control plane for tests: etcd, kube-apiserver and kube-controller-manager.
