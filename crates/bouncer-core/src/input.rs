@@ -110,8 +110,6 @@ pub enum Input<'a> {
     Detach {
         /// Which.
         conn: ConnId,
-        /// Whether the client said QUIT and everything pushed to it was written: then it has seen all of it.
-        clean: bool,
     },
     /// A network is new or another.
     Network(Box<NetworkSetup>),

@@ -79,6 +79,7 @@ impl User {
             self.release(at);
         }
         self.ping_all();
+        self.let_go();
         self.wake(ticked);
         effects.append(&mut self.cx.effects);
     }
@@ -123,11 +124,7 @@ impl User {
             Input::Caps { conn, caps } => self.caps_changed(conn, caps),
             Input::Lagging { conn } => self.lagging(conn),
             Input::Drained { conn } => self.drained(conn),
-            Input::Detach { conn, clean } => {
-                let network = self.conn(conn).and_then(|at| self.conns.get(at)).and_then(|conn| conn.network);
-                self.detach(conn, clean);
-                self.away_of(network);
-            }
+            Input::Detach { conn } => self.detach(conn),
             Input::Network(setup) => self.network_changed(*setup),
             Input::NetworkGone { network } => self.network_gone(network),
             Input::Tick => {}
@@ -298,7 +295,7 @@ impl User {
         for conn in bound {
             let reason = format!("The network {} was removed from your bouncer.", network.setup.name);
             self.cx.push(Effect::Close { conn, reason });
-            self.detach(conn, false);
+            self.detach(conn);
         }
         self.seen.retain(|seen| seen.network != id);
         self.tell_networks(id, b"*");
@@ -317,7 +314,7 @@ impl User {
 
     fn wake(&mut self, ticked: bool) {
         let networks = self.networks.iter().filter_map(Network::wake_at);
-        let next = networks.chain(self.conns.iter().filter_map(Conn::ping_at)).min();
+        let next = networks.chain(self.conns.iter().filter_map(Conn::wake_at)).min();
         // Never a time that has passed: whatever waits for it would have been done just now.
         let next = next.map(|at| at.max(self.cx.now_ms + 1));
         if next != self.wake_at || ticked {

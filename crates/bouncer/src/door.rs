@@ -146,7 +146,7 @@ impl BouncerBackend {
 }
 
 /// The `netid` of a `BOUNCER BIND <netid>` that came before registration ended.
-fn bound_network(line: &Bytes) -> Option<String> {
+pub(crate) fn bound_network(line: &Bytes) -> Option<String> {
     let message = irc::Message::parse(line).ok()?;
     let is_bind = message.command.eq_ignore_ascii_case(b"BOUNCER")
         && message.param(0).is_some_and(|word| word.eq_ignore_ascii_case(b"BIND"));
@@ -175,7 +175,7 @@ impl Session for DeviceSession {
         self.tell(Msg::Drained(self.conn)).await;
     }
 
-    async fn closed(self, why: Closed) {
-        self.tell(Msg::Closed(self.conn, why)).await;
+    async fn closed(self, _why: Closed) {
+        self.tell(Msg::Closed(self.conn)).await;
     }
 }

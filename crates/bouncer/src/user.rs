@@ -21,7 +21,7 @@ use bouncer_core::{Attach, ConnId};
 use bytes::Bytes;
 use contracts::{Account, CallError, CallResult, NetworkId, Sub};
 use futures_util::FutureExt as _;
-use irc_server::{Closed, Outbox};
+use irc_server::Outbox;
 use tokio::sync::{mpsc, oneshot, watch};
 use uuid::Uuid;
 
@@ -45,7 +45,7 @@ pub enum Msg {
     /// A device that lagged has read on.
     Drained(ConnId),
     /// A device's connection is over.
-    Closed(ConnId, Closed),
+    Closed(ConnId),
     /// An upstream connection tells something. The number says which of the network's connections it is.
     Upstream(NetworkId, u64, irc_client::Event),
     /// A network's rows were changed: read them again.

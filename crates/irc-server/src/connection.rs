@@ -506,11 +506,7 @@ async fn say_last(wire: &Mutex<Wire>, outbox: &Outbox, end: &End, linger: Durati
         poll_fn(|cx| lock(wire).poll_flush(cx)).await?;
         poll_fn(|cx| lock(wire).poll_close(cx)).await
     });
-    let said = matches!(said.await, Ok(Ok(())));
-    if said {
-        outbox.all_written();
-    }
-    said
+    matches!(said.await, Ok(Ok(())))
 }
 
 /// What the client still sends is read and dropped for a moment, because a socket closed with unread bytes in it takes

@@ -298,11 +298,6 @@ impl Outbox {
         self.state().closing.clone()
     }
 
-    /// Everything there ever was has reached the socket, past [`Outbox::wrote`].
-    pub(crate) fn all_written(&self) {
-        self.shared.queued.store(0, Ordering::Release);
-    }
-
     /// From here on nothing is taken. Hands out what was never written.
     pub(crate) fn finish(&self) -> VecDeque<Bytes> {
         let mut state = self.state();

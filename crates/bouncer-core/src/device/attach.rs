@@ -5,6 +5,9 @@ use crate::network::gate::Out;
 use crate::user::User;
 use crate::{Attach, Cap, ConnId, Cursor, Effect, NetworkId, OFFERED_ALWAYS, PASSED_THROUGH};
 
+/// How long one that said QUIT may take to answer for what it was given.
+const LEAVE_MS: i64 = 1_000;
+
 /// What a login name and a BIND come to.
 enum Binding {
     To(NetworkId),
@@ -57,7 +60,6 @@ impl User {
             stale: Default::default(),
             stale_channels: Default::default(),
             away: None,
-            quitting: false,
         };
         self.conns.push(conn);
         let burst = self.burst(id);
@@ -173,14 +175,34 @@ impl User {
         ids.into_iter().for_each(|id| self.offer(id));
     }
 
+    /// A connection said QUIT. What lay between us when it did it may never read, so only what it has answered for counts
+    /// as seen; for the rest it is asked once more, and waited for a moment.
+    pub(crate) fn leave(&mut self, id: ConnId) {
+        let until_ms = self.cx.now_ms + LEAVE_MS;
+        if let Some(conn) = self.conn(id).and_then(|at| self.conns.get_mut(at)) {
+            conn.reading = Reading::Leaving { until_ms };
+        }
+    }
+
+    /// Closes those that leave and have answered, or have had their time.
+    pub(crate) fn let_go(&mut self) {
+        let now_ms = self.cx.now_ms;
+        let over = |conn: &&Conn| match conn.reading {
+            Reading::Leaving { until_ms } => now_ms >= until_ms || !conn.owes_answer(),
+            _ => false,
+        };
+        let gone: Vec<_> = self.conns.iter().filter(over).map(|conn| conn.id).collect();
+        for conn in gone {
+            self.cx.push(Effect::Close { conn, reason: "Quit".to_owned() });
+            self.detach(conn);
+        }
+    }
+
     /// A connection is gone.
-    pub(crate) fn detach(&mut self, id: ConnId, clean: bool) {
+    pub(crate) fn detach(&mut self, id: ConnId) {
         let Some(at) = self.conn(id) else { return };
-        let mut conn = self.conns.remove(at);
+        let conn = self.conns.remove(at);
         if let Some(at) = conn.network.and_then(|network| self.network(network)) {
-            if clean && conn.exact {
-                conn.acked = conn.sent;
-            }
             self.left(&conn);
             if let Some(network) = self.networks.get_mut(at) {
                 network.replies.forget(id);
@@ -189,5 +211,6 @@ impl User {
         }
         self.asked.retain(|_, question| question.conn() != Some(id));
         self.wishes.retain(|_, wish| wish.conn() != id);
+        self.away_of(conn.network);
     }
 }

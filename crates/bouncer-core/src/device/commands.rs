@@ -1,31 +1,25 @@
 //! What a device says to the bouncer or, through it, to its upstream.
 
-use super::burst;
+use super::{Reading, burst};
 use crate::network::names::Names;
 use crate::user::User;
 use crate::wire::Line;
-use crate::{Cap, ConnId, Effect};
+use crate::{Cap, ConnId};
 
 impl User {
     /// A line from a connection.
     pub(crate) fn device_line(&mut self, conn: ConnId, raw: &[u8]) {
-        let Some(at) = self.conn(conn) else { return };
+        let Some(found) = self.conn(conn).and_then(|at| self.conns.get(at)) else { return };
         let Some(line) = Line::parse(raw) else { return };
-        if self.conns.get(at).is_some_and(|conn| conn.quitting) {
-            return;
-        }
+        let leaving = matches!(found.reading, Reading::Leaving { .. });
         match &*line.verb() {
+            b"PONG" => self.ponged(conn, &line.params),
+            _ if leaving => {}
+            b"QUIT" => self.leave(conn),
             b"PING" => {
                 let bytes =
                     crate::wire::line(&self.cx.server, "PONG", &[&self.cx.server.clone(), line.param(0)]);
                 self.reply(conn, bytes);
-            }
-            b"PONG" => self.ponged(conn, &line.params),
-            b"QUIT" => {
-                if let Some(conn) = self.conns.get_mut(at) {
-                    conn.quitting = true;
-                }
-                self.cx.push(Effect::Close { conn, reason: "Quit".to_owned() });
             }
             b"CAP" | b"AUTHENTICATE" => {}
             b"USER" | b"PASS" => {

@@ -38,21 +38,22 @@ impl User {
             if !conn.is_live() || position.is_some_and(|at| at.position <= conn.sent.position) {
                 continue;
             }
-            if let Some(position) = position {
-                conn.sent = position;
-            }
             let extra = extra_for(conn, route);
-            if origin == Some(conn.id.0) && !conn.caps.has(Cap::EchoMessage) {
+            let bytes = if origin == Some(conn.id.0) && !conn.caps.has(Cap::EchoMessage) {
                 // It shows its own line by itself; a label still wants its receipt.
-                if let Some(label) = extra.label.filter(|_| conn.caps.has(Cap::LabeledResponse)) {
+                extra.label.filter(|_| conn.caps.has(Cap::LabeledResponse)).map(|label| {
                     let mut writer = crate::wire::Writer::default();
                     writer.tag(b"label", label);
                     writer.command(&self.cx.server, b"ACK");
-                    self.cx.device(conn.id, writer.finish());
-                }
-                continue;
+                    Bytes::from(writer.finish())
+                })
+            } else {
+                encodings.get(conn.caps, extra)
+            };
+            if let Some(position) = position {
+                conn.reach(position, bytes.is_some());
             }
-            if let Some(bytes) = encodings.get(conn.caps, extra) {
+            if let Some(bytes) = bytes {
                 self.cx.device(conn.id, bytes);
             }
         }
@@ -128,7 +129,7 @@ impl User {
     fn too_slow(&mut self, conn: ConnId) {
         let reason = "You ask for more than you read. Connect again.".to_owned();
         self.cx.push(Effect::Close { conn, reason });
-        self.detach(conn, false);
+        self.detach(conn);
     }
 
     /// A channel we have just joined: its members, in each device's way.

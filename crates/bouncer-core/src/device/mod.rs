@@ -27,6 +27,8 @@ pub(crate) enum Reading {
     Replay { until: Cursor, asked: Option<QueryId> },
     /// From the log: everything, in order, until it has caught up.
     Refill { asked: Option<QueryId> },
+    /// It said QUIT: nothing more of the stream. Until then it may answer the PING for what it was given.
+    Leaving { until_ms: i64 },
 }
 
 /// A connection.
@@ -63,8 +65,6 @@ pub(crate) struct Conn {
     /// Channels whose members it has to be told, by key.
     pub stale_channels: BTreeSet<Box<[u8]>>,
     pub away: Option<Box<[u8]>>,
-    /// It said QUIT.
-    pub quitting: bool,
 }
 
 /// The most bytes of answers that wait for a slow reader.
@@ -73,6 +73,15 @@ const MAX_PARKED: usize = 256 * 1024;
 const MAX_STALE: usize = 4_096;
 
 impl Conn {
+    /// It is as far as `to` now. If nothing was `given` to it, there is nothing it could miss: where it has seen all before,
+    /// it has seen this too.
+    pub fn reach(&mut self, to: Cursor, given: bool) {
+        if !given && self.exact && self.acked.position == self.sent.position {
+            (self.acked, self.pinged) = (to, to);
+        }
+        self.sent = to;
+    }
+
     /// Keeps an answer until the connection reads again. Whether there was room.
     pub fn park(&mut self, bytes: Bytes) -> bool {
         if self.parked_bytes + bytes.len() > MAX_PARKED {

@@ -70,7 +70,7 @@ impl User {
         let network = found.network.and_then(|id| self.networks.iter().find(|network| network.id == id));
         let delivered = network.map(|network| network.gate.delivered).unwrap_or_default();
         if let Some(reached) = reached.filter(|reached| more && reached.position > found.sent.position) {
-            found.sent = reached;
+            found.reach(reached, false);
         }
         if !more {
             let end = match until {
@@ -80,7 +80,7 @@ impl User {
                 None => found.sent,
             };
             if end.position > found.sent.position {
-                found.sent = end;
+                found.reach(end, false);
             }
         }
         if found.sent.position >= delivered.position {
@@ -106,13 +106,13 @@ impl User {
                 within = false;
                 break;
             }
-            conn.sent = Cursor { position: stored.position, ts_ms: stored.entry.ts_ms };
             let meta = Meta::decode(&stored.entry.meta);
             let echo = meta.origin != Some(conn.id.0) || conn.caps.has(Cap::EchoMessage);
-            if !echo || (until.is_some() && !stored.entry.kind.is_message()) {
-                continue;
-            }
-            bytes.extend(render(&stored.entry, &meta, conn.caps, Extra::default(), None).unwrap_or_default());
+            let wanted = echo && (until.is_none() || stored.entry.kind.is_message());
+            let line = wanted.then(|| render(&stored.entry, &meta, conn.caps, Extra::default(), None));
+            let line = line.flatten();
+            conn.reach(Cursor { position: stored.position, ts_ms: stored.entry.ts_ms }, line.is_some());
+            bytes.extend(line.unwrap_or_default());
         }
         self.cx.device(conn.id, bytes);
         within

@@ -1,12 +1,14 @@
 //! *Seen*, for clients without cursors: a PING with an opaque token stands for an offset; its PONG says that everything
-//! before it was read. Several connections of a device share the cursor of the slowest.
+//! before it was read. Nothing else does, no write and no QUIT: what lies in a socket may never be looked at. Several
+//! connections of a device share the cursor of the slowest.
 
 use super::{Conn, Reading};
 use crate::user::User;
 use crate::{Cap, ConnId, Cursor, DeviceId, Effect, NetworkId};
 
-/// While lines flow a PING goes out this often, if the last one is answered.
-const EVERY_MS: i64 = 500;
+/// While lines flow a PING goes out this often, if the last one is answered; the first after a pause at once. It is as much
+/// as may come twice to a client that goes without answering.
+const EVERY_MS: i64 = 250;
 
 /// How far a device has seen a network.
 #[derive(Debug)]
@@ -41,13 +43,29 @@ impl Conn {
     }
 
     fn has_unseen(&self) -> bool {
-        let reads = matches!(self.reading, Reading::Live | Reading::Replay { .. } | Reading::Refill { .. });
+        let reads = self.reading != Reading::Waiting;
         self.is_tracked() && self.exact && reads && !self.lagging && self.sent.position > self.pinged.position
     }
 
+    /// Whether it was given something it has not answered for.
+    pub fn owes_answer(&self) -> bool {
+        self.is_tracked() && self.exact && self.acked.position < self.sent.position
+    }
+
     /// When its next PING is due.
-    pub fn ping_at(&self) -> Option<i64> {
-        (self.ping.is_none() && self.has_unseen()).then_some(self.pinged_ms + EVERY_MS)
+    fn ping_at(&self) -> Option<i64> {
+        let leaving = matches!(self.reading, Reading::Leaving { .. });
+        let due = if leaving { self.pinged_ms } else { self.pinged_ms + EVERY_MS };
+        (self.ping.is_none() && self.has_unseen()).then_some(due)
+    }
+
+    /// When to look at the clock again for its sake.
+    pub fn wake_at(&self) -> Option<i64> {
+        let leaves = match self.reading {
+            Reading::Leaving { until_ms } => Some(until_ms),
+            _ => None,
+        };
+        self.ping_at().into_iter().chain(leaves).min()
     }
 }
 

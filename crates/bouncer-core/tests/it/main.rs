@@ -6,6 +6,7 @@ mod attach;
 mod bouncer;
 mod gate;
 mod history;
+mod leaving;
 mod random;
 mod replay;
 mod upstream;

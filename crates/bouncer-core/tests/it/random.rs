@@ -156,7 +156,8 @@ impl Day {
                 let Some(at) = self.pick(*which) else { return Ok(()) };
                 let client = self.clients.remove(at);
                 let shared = self.clients.iter().any(|other| other.device == client.device);
-                if !clean || shared {
+                // One that does not read answers nothing.
+                if !clean || shared || client.lagging {
                     self.cut.insert(client.device);
                 }
                 world.detach(client.conn, *clean);

@@ -20,6 +20,7 @@ fn what_was_said_while_a_device_was_away_comes_when_it_is_back_state_first() {
     world.said(":bob!b@h NOTICE #c :two");
     world.said(":bob!b@h PRIVMSG alice :\u{1}ACTION waves\u{1}");
     world.attach(2, 1, &[]);
+    world.pong(2);
     let got = world.take(2);
     let names = got.iter().position(|line| line.contains(" 366 ")).unwrap();
     let first = got.iter().position(|line| line.contains("PRIVMSG")).unwrap();

@@ -190,8 +190,14 @@ impl World {
         self.run();
     }
 
+    /// A connection goes: after a QUIT and its answers, or as if cut.
     pub fn detach(&mut self, conn: u64, clean: bool) {
-        self.input(Input::Detach { conn: ConnId(conn), clean });
+        if clean {
+            self.pong(conn);
+            self.say(conn, "QUIT :bye");
+            self.pong(conn);
+        }
+        self.input(Input::Detach { conn: ConnId(conn) });
     }
 
     pub fn say(&mut self, conn: u64, line: &str) {

@@ -171,7 +171,7 @@ impl Actor {
                 }
             }
             Msg::Drained(conn) => self.device_drained(conn),
-            Msg::Closed(conn, why) => self.device_closed(conn, &why),
+            Msg::Closed(conn) => self.device_closed(conn),
             Msg::Upstream(network, generation, event) => self.upstream_event(network, generation, event),
             Msg::Refresh(id, done) => self.enqueue(Job::Refresh(id, Some(done))),
             Msg::Reconnect(id, done) => {

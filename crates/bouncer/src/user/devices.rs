@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use bouncer_core::{CapSet, ConnId, Input};
 use bytes::Bytes;
 use contracts::{Device, Status};
-use irc_server::{Closed, Outbox, Pushed};
+use irc_server::{Outbox, Pushed};
 use uuid::Uuid;
 
 use super::Attaching;
@@ -22,8 +22,6 @@ pub(super) struct Conn {
     overflow: VecDeque<Bytes>,
     /// The core was told that the connection lags, and is refilling it.
     behind: bool,
-    /// The client said QUIT.
-    quit: bool,
 }
 
 /// A device as the portal sees it.
@@ -66,7 +64,6 @@ impl Actor {
                 credential: device.credential,
                 overflow: VecDeque::new(),
                 behind: false,
-                quit: false,
             },
         );
         self.resident.board.set_device(shown(&device, of_device(&self.conns)));
@@ -75,8 +72,9 @@ impl Actor {
 
     pub(super) fn device_lines(&mut self, conn: ConnId, lines: &[Bytes]) {
         for line in lines {
-            let Some(known) = self.conns.get_mut(&conn) else { return };
-            known.quit |= is_quit(line);
+            if !self.conns.contains_key(&conn) {
+                return;
+            }
             self.input(Input::DeviceLine { conn, line });
         }
     }
@@ -138,14 +136,10 @@ impl Actor {
         }
     }
 
-    pub(super) fn device_closed(&mut self, id: ConnId, why: &Closed) {
+    pub(super) fn device_closed(&mut self, id: ConnId) {
         let Some(conn) = self.conns.remove(&id) else { return };
         self.context.metrics.devices.dec();
-        let clean = conn.quit
-            && matches!(why, Closed::ByBackend(_))
-            && conn.overflow.is_empty()
-            && conn.outbox.queued() == 0;
-        self.input(Input::Detach { conn: id, clean });
+        self.input(Input::Detach { conn: id });
         let left = self.conns.values().filter(|other| other.device == conn.device).count();
         self.resident.board.change_device(conn.device, |device| {
             device.connections = u32::try_from(left).unwrap_or(u32::MAX);
@@ -157,29 +151,5 @@ impl Actor {
                 tracing::warn!(%sub, %error, "when a device was last seen could not be kept");
             }
         });
-    }
-}
-
-fn is_quit(line: &[u8]) -> bool {
-    let command = match line.first() {
-        Some(b'@') => line.splitn(2, |byte| *byte == b' ').nth(1).unwrap_or_default(),
-        _ => line,
-    };
-    command.get(..4).is_some_and(|word| word.eq_ignore_ascii_case(b"QUIT"))
-        && matches!(command.get(4), None | Some(b' '))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_quit_is_told_from_other_lines() {
-        assert!(is_quit(b"QUIT"));
-        assert!(is_quit(b"quit :bye"));
-        assert!(is_quit(b"@label=1 QUIT :bye"));
-        assert!(!is_quit(b"QUITE"));
-        assert!(!is_quit(b"PRIVMSG a :QUIT"));
-        assert!(!is_quit(b"@"));
     }
 }
