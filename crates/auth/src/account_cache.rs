@@ -50,7 +50,11 @@ impl AccountCache {
                             this.apply(&change);
                         }
                     }
-                    Err(error) => tracing::warn!(%error, "the account feed does not answer"),
+                    // Said when it begins, not twice a second for as long as gatekeeper is away.
+                    Err(error) if pause < LAST_PAUSE => {
+                        tracing::warn!(%error, "the account feed does not answer; trying again");
+                    }
+                    Err(error) => tracing::debug!(%error, "the account feed does not answer yet"),
                 }
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(LAST_PAUSE);
@@ -127,4 +131,5 @@ impl AccountCache {
 }
 
 pub(crate) const FIRST_PAUSE: Duration = Duration::from_millis(100);
-pub(crate) const LAST_PAUSE: Duration = Duration::from_secs(2);
+/// Short enough that what is revoked right after gatekeeper is back still ends within a second.
+pub(crate) const LAST_PAUSE: Duration = Duration::from_millis(500);

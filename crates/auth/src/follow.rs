@@ -32,7 +32,11 @@ async fn feed(party: RelyingParty, accounts: Arc<dyn Accounts>) {
         match follow(&party, accounts.as_ref()).await {
             Ok(true) => pause = FIRST_PAUSE,
             Ok(false) => {}
-            Err(error) => tracing::warn!(%error, "the account feed cannot be followed"),
+            // Said when it begins, not twice a second for as long as gatekeeper is away.
+            Err(error) if pause < LAST_PAUSE => {
+                tracing::warn!(%error, "the account feed cannot be followed; trying again");
+            }
+            Err(error) => tracing::debug!(%error, "the account feed cannot be followed yet"),
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(LAST_PAUSE);
@@ -42,13 +46,8 @@ async fn feed(party: RelyingParty, accounts: Arc<dyn Accounts>) {
 /// One connection to the feed, until it breaks. Whether anything came.
 async fn follow(party: &RelyingParty, accounts: &dyn Accounts) -> Result<bool, AuthError> {
     let after = party.inner.sessions.cursor().await?.map(FeedCursor);
-    let mut changes = match accounts.changes(after).await {
-        Ok(changes) => changes,
-        Err(error) => {
-            tracing::warn!(%error, "the account feed does not answer");
-            return Ok(false);
-        }
-    };
+    let changes = accounts.changes(after).await;
+    let mut changes = changes.map_err(|error| AuthError::Issuer(error.to_string()))?;
     let mut any = false;
     while let Some(change) = changes.next().await {
         any = true;

@@ -10,9 +10,9 @@ use service::shutdown::Shutdown;
 
 use crate::hub::Hub;
 
-/// How long to wait before gatekeeper is asked again.
+/// How long to wait before gatekeeper is asked again: short enough that what is revoked right after it is back still ends
+/// within a second.
 const PAUSE: Duration = Duration::from_millis(500);
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// Follows the feed until the process ends. `caught_up` becomes ready once everything that happened while we were
 /// away is known: before that nobody new is let in.
@@ -22,19 +22,21 @@ pub async fn follow(
     gate: tokio::sync::watch::Sender<bool>,
     shutdown: Shutdown,
 ) {
-    let mut pause = PAUSE;
+    let mut followed = true;
     while !shutdown.is_triggered() {
         let run = shutdown.token();
         match run.run_until_cancelled(follow_once(&hub, &caught_up, &gate)).await {
             None => return,
-            Some(Ok(())) => pause = PAUSE,
+            Some(Ok(())) => followed = true,
             Some(Err(error)) => {
-                tracing::warn!(%error, "gatekeeper's changes cannot be followed; trying again");
+                // Said when it begins, not twice a second for as long as gatekeeper is away.
+                if std::mem::replace(&mut followed, false) {
+                    tracing::warn!(%error, "gatekeeper's changes cannot be followed; trying again");
+                }
                 caught_up.not_ready("gatekeeper does not answer");
             }
         }
-        let _ = run.run_until_cancelled(tokio::time::sleep(pause)).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
+        let _ = run.run_until_cancelled(tokio::time::sleep(PAUSE)).await;
     }
 }
 

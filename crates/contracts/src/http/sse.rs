@@ -9,6 +9,11 @@ use futures_util::stream::BoxStream;
 use futures_util::{Stream, StreamExt};
 use serde::Serialize;
 
+/// How often a stream without news says that it is there.
+const HEARTBEAT: Duration = Duration::from_secs(5);
+/// How long a reader believes in a stream that says nothing at all. A connection can die without a word (a cable, a router
+/// that forgot it); whoever reads comes back with its cursor then.
+const SILENCE: Duration = Duration::from_secs(15);
 /// The longest event a reader takes; a longer one ends the stream.
 const MAX_EVENT: usize = 8 * 1024 * 1024;
 
@@ -19,7 +24,8 @@ pub(super) struct Event {
     pub(super) data: String,
 }
 
-/// A stream of values as an answer, with a comment every fifteen seconds so that nothing between takes it for dead.
+/// A stream of values as an answer, with a comment now and then so that neither its reader nor anything between takes it for
+/// dead.
 pub(super) fn respond<T: Serialize + Send + 'static>(
     values: impl Stream<Item = T> + Send + 'static,
     id: impl Fn(&T) -> String + Send + 'static,
@@ -28,17 +34,25 @@ pub(super) fn respond<T: Serialize + Send + 'static>(
         let event = serde_json::to_string(&value).ok().map(|json| Sent::default().id(id(&value)).data(json));
         async move { event.map(Ok::<_, Infallible>) }
     });
-    Sse::new(events).keep_alive(KeepAlive::new().interval(Duration::from_secs(15))).into_response()
+    Sse::new(events).keep_alive(KeepAlive::new().interval(HEARTBEAT)).into_response()
 }
 
-/// The events of an answer. Ends when the connection does, or at an event beyond all measure.
+/// The events of an answer. Ends when the connection does, when it has fallen silent, or at an event beyond all measure.
 pub(super) fn events(answer: reqwest::Response) -> BoxStream<'static, Event> {
-    let chunks = answer.bytes_stream().take_while(|chunk| std::future::ready(chunk.is_ok()));
-    let parsed = chunks.scan(Parser::default(), |parser, chunk| {
-        let fed = chunk.ok().and_then(|bytes| parser.feed(&bytes));
-        std::future::ready(fed.map(futures_util::stream::iter))
+    let parsed = until_silent(answer.bytes_stream().boxed()).scan(Parser::default(), |parser, bytes| {
+        std::future::ready(parser.feed(&bytes).map(futures_util::stream::iter))
     });
     parsed.flatten().boxed()
+}
+
+/// The chunks of a body until it ends, breaks, or says nothing for [`SILENCE`].
+fn until_silent<B: Send + 'static, E: Send + 'static>(
+    chunks: BoxStream<'static, Result<B, E>>,
+) -> impl Stream<Item = B> + Send + 'static {
+    futures_util::stream::unfold(chunks, |mut chunks| async move {
+        let next = tokio::time::timeout(SILENCE, chunks.next()).await;
+        next.ok().flatten().and_then(Result::ok).map(|chunk| (chunk, chunks))
+    })
 }
 
 /// Takes bytes and gives whole events (WHATWG HTML §9.2, as far as both our ends speak it).
@@ -101,6 +115,24 @@ mod tests {
             let (head, tail) = text.split_at(cut);
             assert_eq!(parse(&[head, tail]), ["{\"a\":1}", "two"], "cut at {cut}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_died_without_a_word_is_given_up() {
+        let spoken = [Ok("one"), Ok("two"), Err("cut"), Ok("never")];
+        let broken = until_silent(futures_util::stream::iter(spoken).boxed());
+        assert_eq!(broken.collect::<Vec<_>>().await, ["one", "two"]);
+
+        let heartbeats = futures_util::stream::unfold(0, |beat| async move {
+            if beat == 10 {
+                std::future::pending::<()>().await;
+            }
+            tokio::time::sleep(HEARTBEAT).await;
+            Some((Ok::<_, ()>(beat), beat + 1))
+        });
+        let start = tokio::time::Instant::now();
+        assert_eq!(until_silent(heartbeats.boxed()).count().await, 10);
+        assert_eq!(start.elapsed(), 10 * HEARTBEAT + SILENCE);
     }
 
     #[test]

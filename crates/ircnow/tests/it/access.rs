@@ -1,6 +1,4 @@
-//! What is somebody's is theirs alone, and what was taken away is gone at once (test 8.6).
-
-use std::time::Duration;
+//! What is somebody's is theirs alone (test 8.6). That what was taken away is gone at once: `revoked.rs`.
 
 use reqwest::{Method, StatusCode};
 use service::web::{Route, Who};
@@ -11,9 +9,6 @@ use testkit::part;
 use crate::account::Account;
 use crate::installation::{Installation, Layout};
 use crate::person::PASSWORD;
-
-/// What was revoked closes within a second. The rest is for a machine that runs other tests at the same time.
-const AT_ONCE: Duration = Duration::from_secs(1 + 3);
 
 /// Every route of every site of an installation.
 fn every_route() -> Vec<(&'static str, &'static Route)> {
@@ -65,18 +60,18 @@ async fn call(who: &Account, route: &Route, url: &str, id: &str) -> (StatusCode,
 }
 
 /// Somebody with one of everything, and a client attached.
-struct Bob {
-    account: Account,
-    network: String,
-    password: String,
-    client: Client,
+pub struct Bob {
+    pub account: Account,
+    pub network: String,
+    pub password: String,
+    pub client: Client,
     /// Everything of his that a route can name.
-    ids: Vec<String>,
+    pub ids: Vec<String>,
 }
 
 const FINGERPRINT: &str = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
 
-async fn bob(at: &Installation, inspircd: &Network) -> Bob {
+pub async fn bob(at: &Installation, inspircd: &Network) -> Bob {
     let account = Account::sign_up(at, "bob").await.unwrap();
     let network = account.add_network("bobnet", inspircd.port(), "bobsnick").await.unwrap();
     let password = account.app_password("bobs laptop").await.unwrap();
@@ -189,88 +184,6 @@ async fn nobody_but_the_services_calls_what_is_between_them() {
         let status = alice.post_as(&at.url(site, "/internal/accounts/account"), None).await.unwrap();
         assert_eq!(status, StatusCode::NOT_FOUND);
     }
-}
-
-/// Waits for the end of everything in `ends`, which has a second for it.
-async fn at_once(what: &str, ends: impl Future<Output = ()>) {
-    assert!(tokio::time::timeout(AT_ONCE, ends).await.is_ok(), "{what} did not close at once");
-}
-
-async fn what_is_revoked_closes_at_once(layout: Layout) {
-    let inspircd = networks::inspircd().unwrap();
-    let allowed = format!("127.0.0.1:{}", inspircd.port());
-    let at = Installation::start(layout, &[("IRCNOW_DIAL_ALLOW", &allowed)]).unwrap();
-    let mut bob = bob(&at, &inspircd).await;
-    let attach = async |login: &str, password: &str| {
-        let mut client = Client::connect_tls(at.irc_tls).await.unwrap();
-        client.register_sasl(login, password, "").await.unwrap();
-        client
-    };
-
-    // An app password: its client goes, the account's other client stays.
-    let phone = bob.account.app_password("phone").await.unwrap();
-    let phone_id = bob.account.credential_ids().await.unwrap();
-    let phone_id = phone_id.into_iter().find(|id| !bob.ids.contains(id)).unwrap();
-    let mut on_phone = attach("bob/bobnet", &phone).await;
-    bob.account.revoke(&phone_id, "phone").await.unwrap();
-    at_once("a client with a revoked password", async { on_phone.wait_for_end().await.unwrap() }).await;
-    let mut again = Client::connect_tls(at.irc_tls).await.unwrap();
-    assert!(again.register_sasl("bob/bobnet", &phone, "").await.is_err());
-    bob.client.send("PING :the laptop").await.unwrap();
-    bob.client.wait_for("the laptop").await.unwrap();
-
-    // A session at the portal: its event stream ends, its cookie is worth nothing.
-    let other = Account::sign_in(&at, "bob").await.unwrap();
-    let other_id = other.session_ids().await.unwrap();
-    let other_id = other_id.iter().find(|id| !bob.ids.contains(id)).unwrap();
-    let live = other.live().await.unwrap();
-    bob.account.post(&format!("/sessions/{other_id}/revoke"), &[]).await.unwrap();
-    at_once("the stream of a revoked session", live.ended()).await;
-    assert!(!other.is_signed_in().await.unwrap());
-
-    // A session at gatekeeper: what was signed in with it ends everywhere.
-    let other = Account::sign_in(&at, "bob").await.unwrap();
-    let theirs = bob.account.security_page().await.unwrap().ids("name=\"sid\" value=\"", "\"");
-    let live = other.live().await.unwrap();
-    for sid in theirs.iter().filter(|sid| !bob.ids.contains(sid)) {
-        let url = at.url("auth", "/account/sessions/end");
-        bob.account.follow(Method::POST, &url, Some(&[("sid", sid)])).await.unwrap();
-    }
-    at_once("the stream of a session that ended at gatekeeper", live.ended()).await;
-    assert!(!other.is_signed_in().await.unwrap());
-    assert!(bob.account.is_signed_in().await.unwrap());
-
-    // The account: everything, for everybody who is in it; nobody else notices.
-    let carol = Account::sign_up(&at, "carol").await.unwrap();
-    let live = bob.account.live().await.unwrap();
-    at.admin(&["suspend", "bob", "for a test"]).unwrap();
-    at_once("a suspended account", async {
-        bob.client.wait_for_end().await.unwrap();
-        live.ended().await;
-    })
-    .await;
-    assert!(!bob.account.is_signed_in().await.unwrap());
-    assert!(Account::sign_in(&at, "bob").await.is_err());
-    let mut again = Client::connect_tls(at.irc_tls).await.unwrap();
-    assert!(again.register_sasl("bob/bobnet", &bob.password, "").await.is_err());
-    assert!(carol.is_signed_in().await.unwrap());
-
-    // And back: the same password, the same network.
-    at.admin(&["resume", "bob"]).unwrap();
-    let bob = Account::sign_in(&at, "bob").await.unwrap();
-    assert!(bob.get("/networks").await.unwrap().text.contains("bobnet"));
-}
-
-#[tokio::test]
-async fn what_is_revoked_or_suspended_closes_at_once_in_one_process() {
-    part!(InspIrcd);
-    what_is_revoked_closes_at_once(Layout::OneProcess).await;
-}
-
-#[tokio::test]
-async fn what_is_revoked_or_suspended_closes_at_once_in_a_process_a_role() {
-    part!(InspIrcd);
-    what_is_revoked_closes_at_once(Layout::ThreeProcesses).await;
 }
 
 #[tokio::test]

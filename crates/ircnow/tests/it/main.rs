@@ -14,4 +14,5 @@ mod kill;
 mod local_network;
 mod pages;
 mod person;
+mod revoked;
 mod troubles;
