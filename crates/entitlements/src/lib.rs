@@ -4,6 +4,8 @@
 //! and overrides for one account over both. [`Table`] holds the first two, [`Override`] is the third, and
 //! [`Limits::check`] is the one question every quota check in every service asks.
 
+#[doc(hidden)]
+pub mod fuzz;
 mod limits;
 mod table;
 

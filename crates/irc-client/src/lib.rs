@@ -13,6 +13,8 @@ mod config;
 mod control;
 mod dial;
 mod error;
+#[doc(hidden)]
+pub mod fuzz;
 mod limiter;
 mod link;
 mod pace;

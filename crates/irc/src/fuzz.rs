@@ -19,11 +19,8 @@ use crate::tags::{self, Tags};
 use crate::write::{MessageBuf, line};
 use crate::{batch, ctcp, names, reply, split, time};
 
-/// A target: its name and its body.
-pub type Target = (&'static str, fn(&[u8]));
-
-/// All targets of this crate.
-pub const TARGETS: &[Target] = &[
+/// The targets of this crate: name and body.
+pub const TARGETS: &[(&str, fn(&[u8]))] = &[
     ("message", message),
     ("tags", tags),
     ("isupport", isupport),

@@ -1,8 +1,5 @@
 //! Garbage: whatever comes, it ends with a clear ERROR or is taken in, and nobody else notices.
 
-use std::fs;
-use std::path::Path;
-
 use irc_server::DoorConfig;
 
 use crate::support::{Raw, plain, until};
@@ -78,15 +75,5 @@ async fn garbage_after_registration_is_no_better() {
 
 #[test]
 fn what_the_fuzzers_found_stays_found() {
-    for (target, run) in
-        [("door_proxy", irc_server::fuzz::proxy as fn(&[u8])), ("door_framing", irc_server::fuzz::framing)]
-    {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus").join(target);
-        let mut count = 0;
-        for file in fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display())) {
-            run(&fs::read(file.unwrap().path()).unwrap());
-            count += 1;
-        }
-        assert!(count > 0, "{target} has no corpus");
-    }
+    testkit::fuzz::hold(irc_server::fuzz::TARGETS);
 }
