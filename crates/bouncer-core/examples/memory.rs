@@ -28,6 +28,7 @@ fn user(index: u128) -> User {
         on_connect: Vec::new(),
         markers: Vec::new(),
         newest: None,
+        queries: Vec::new(),
         missing_since_ms: None,
     };
     let profile = Profile { username: "al".into(), server: "irc.now".into(), seed: index, page_limit: 1000 };

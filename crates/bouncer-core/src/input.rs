@@ -188,6 +188,9 @@ pub struct NetworkSetup {
     pub on_connect: Vec<String>,
     /// Read markers by buffer key, milliseconds since 1970. Taken only when the network is new to the core.
     pub markers: Vec<(Vec<u8>, i64)>,
+    /// Conversations with one other (buffer keys; channels among them are passed over) and when something was last said.
+    /// Taken only when the network is new to the core.
+    pub queries: Vec<(Vec<u8>, i64)>,
     /// The newest entry in the log, if any: where a fetch of what was missed begins. Taken only when the network is new to
     /// the core.
     pub newest: Option<Cursor>,

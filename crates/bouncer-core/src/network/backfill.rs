@@ -5,7 +5,7 @@
 //! when, and after the last one fetched another that says that all is there. Both are for the next process, should this one
 //! die between them; no device is shown them.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use smallvec::smallvec;
@@ -69,6 +69,8 @@ pub(crate) struct Backfill {
     /// When the connection came back.
     back_ms: Option<i64>,
     jobs: VecDeque<Job>,
+    /// Keys of the queries that were named to us as having something.
+    queries: BTreeSet<Box<[u8]>>,
     current: Option<(Job, i64)>,
 }
 
@@ -87,6 +89,7 @@ impl Backfill {
     /// The connection is gone: what was asked will not be answered. What is missing is still missing.
     pub fn reset(&mut self) {
         self.jobs.clear();
+        self.queries.clear();
         self.current = None;
         self.back_ms = None;
     }
@@ -114,6 +117,7 @@ impl Network {
     /// Nothing is missing any more.
     fn backfill_over(&mut self, cx: &mut Cx) {
         (self.backfill.since_ms, self.backfill.missing_ms) = (None, None);
+        self.backfill.queries.clear();
         if std::mem::take(&mut self.backfill.noted) {
             self.hidden(cx, WHOLE, cx.now_ms);
         }
@@ -150,7 +154,7 @@ impl Network {
                 "Not connected to {} from {from} to {to}: what was said then is not here.",
                 self.setup.name
             );
-            let marker = self.gap(cx, cx.now_ms, text);
+            let marker = self.gap(cx, cx.now_ms, text, self.marked_names(cx.now_ms));
             self.log(cx, marker, Route::all());
             self.backfill_over(cx);
         }
@@ -166,10 +170,12 @@ impl Network {
     }
 
     fn queue_job(&mut self, cx: &mut Cx, target: &[u8], after_ms: i64) {
+        let after_ms = after_ms - MARGIN_MS;
+        let job = Job { target: target.into(), after_ms, page: 0, lines: 0, newest_ms: after_ms };
         if self.backfill.jobs.len() < MAX_JOBS {
-            let after_ms = after_ms - MARGIN_MS;
-            let job = Job { target: target.into(), after_ms, page: 0, lines: 0, newest_ms: after_ms };
             self.backfill.jobs.push_back(job);
+        } else {
+            self.hole(cx, &job);
         }
         if self.backfill.current.is_none() {
             self.backfill_next(cx);
@@ -247,7 +253,7 @@ impl Network {
         if own && crate::plain::is_secret(line.param(0), body) {
             return;
         }
-        let buffers = self.message_buffer(line, own);
+        let buffers = self.message_buffer(cx, line, own);
         let entry = self.entry(cx, kind, line, buffers);
         self.log(cx, entry, Route::all());
     }
@@ -255,17 +261,20 @@ impl Network {
     /// One of the targets in which something was said.
     pub fn backfill_target(&mut self, cx: &mut Cx, line: &Line<'_>) {
         let name = line.param(1);
-        if line.param(0) != b"TARGETS" || name.is_empty() || self.support.is_channel(name) {
+        if line.param(0) != b"TARGETS" || name.is_empty() {
             return;
         }
-        if let Some(since) = self.backfill.missing_ms {
-            self.queue_job(cx, name, since);
+        if let Some((job, _)) = self.backfill.current.as_mut().filter(|(job, _)| job.target.is_empty()) {
+            job.lines += 1;
+            job.newest_ms = job.newest_ms.max(crate::text::from_iso(line.param(2)).unwrap_or_default());
         }
-    }
-
-    pub fn backfill_targets_end(&mut self, cx: &mut Cx) {
-        if self.backfill.current.as_ref().is_some_and(|(job, _)| job.target.is_empty()) {
-            self.backfill_next(cx);
+        // The last of a page may be the first of the next.
+        let key = self.key(name);
+        if let Some(since) = self.backfill.missing_ms
+            && !self.support.is_channel(name)
+            && self.backfill.queries.insert(key)
+        {
+            self.queue_job(cx, name, since);
         }
     }
 
@@ -288,16 +297,17 @@ impl Network {
 
     /// Says that a part could not be fetched.
     fn hole(&mut self, cx: &mut Cx, job: &Job) {
-        if job.target.is_empty() {
-            return;
-        }
         let from = job.newest_ms.max(self.backfill.missing_ms.unwrap_or_default());
-        let text = format!("What was said between {} and {} is not here.", spoken(from), spoken(cx.now_ms));
-        let mut marker = self.gap(cx, from + 1, text);
-        marker.buffers = self.buffer(&job.target);
-        let meta =
-            Meta { bodied: true, extra: [job.target.clone()].into_iter().collect(), ..Default::default() };
-        marker.meta = meta.encode();
+        let (spoken_from, spoken_to) = (spoken(from), spoken(cx.now_ms));
+        let (text, names) = if job.target.is_empty() {
+            let text =
+                format!("What was said to you alone between {spoken_from} and {spoken_to} may not be here.");
+            (text, self.open_queries(cx.now_ms))
+        } else {
+            let text = format!("What was said between {spoken_from} and {spoken_to} is not here.");
+            (text, vec![job.target.clone()])
+        };
+        let marker = self.gap(cx, from + 1, text, names);
         self.log(cx, marker, Route::all());
     }
 

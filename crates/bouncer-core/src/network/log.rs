@@ -125,17 +125,28 @@ impl Network {
         }
     }
 
-    /// A marker for what is not in the log, in all channels that are kept (and where no channel is, in none).
-    pub fn gap(&self, cx: &mut Cx, ts_ms: i64, text: String) -> Entry {
+    /// The buffers in which a marker for what is not in the log is looked for: kept channels and open queries.
+    pub fn marked_names(&self, now_ms: i64) -> Vec<Box<[u8]>> {
         let joined = self.channels.values().map(|channel| &channel.name[..]);
         let saved = self.setup.channels.iter().map(|saved| saved.name.as_bytes());
+        joined.chain(saved).map(Into::into).chain(self.open_queries(now_ms)).collect()
+    }
+
+    /// The open queries.
+    pub fn open_queries(&self, now_ms: i64) -> Vec<Box<[u8]>> {
+        let open = self.queries.open(now_ms).into_iter();
+        open.filter(|name| *name != NO_BUFFER && !self.support.is_channel(name)).map(Into::into).collect()
+    }
+
+    /// A marker for what is not in the log, in all of `wanted`; where there is none, in no buffer.
+    pub fn gap(&self, cx: &mut Cx, ts_ms: i64, text: String, wanted: Vec<Box<[u8]>>) -> Entry {
         let mut names: Vec<Box<[u8]>> = Vec::new();
         let mut buffers = Buffers::new();
-        for name in joined.chain(saved) {
-            let key = self.key(name);
+        for name in wanted {
+            let key = self.key(&name);
             if !buffers.contains(&key) && buffers.len() < 500 {
                 buffers.push(key);
-                names.push(name.into());
+                names.push(name);
             }
         }
         if names.is_empty() {

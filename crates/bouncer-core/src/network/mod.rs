@@ -10,6 +10,7 @@ pub(crate) mod names;
 pub(crate) mod nick;
 pub(crate) mod numeric;
 pub(crate) mod presence;
+pub(crate) mod queries;
 pub(crate) mod replies;
 pub(crate) mod track;
 pub(crate) mod up;
@@ -27,6 +28,7 @@ use gate::Gate;
 use isupport::Isupport;
 use nick::Regain;
 use presence::Presence;
+use queries::Queries;
 use replies::Replies;
 use users::Users;
 
@@ -69,8 +71,7 @@ pub(crate) struct Network {
     pub backfill: Backfill,
     /// Read markers by buffer key.
     pub markers: BTreeMap<Box<[u8]>, i64>,
-    /// Names of queries as displayed, by key; bounded.
-    pub peers: BTreeMap<Box<[u8]>, Box<[u8]>>,
+    pub queries: Queries,
     pub last_error: Option<String>,
     pub needs_user: bool,
     /// The newest time in the log.
@@ -104,7 +105,7 @@ impl Network {
             presence: Presence::default(),
             backfill: Backfill::begun(setup.missing_since_ms.or(newest.map(|cursor| cursor.ts_ms))),
             markers: markers.map(|(key, ts)| (key.into_boxed_slice(), ts)).collect(),
-            peers: BTreeMap::new(),
+            queries: Queries::begun(std::mem::take(&mut setup.queries)),
             last_error: None,
             needs_user: false,
             newest_ms: newest.map(|cursor| cursor.ts_ms),
@@ -159,15 +160,7 @@ impl Network {
         let saved = self.setup.channels.iter().find(|saved| *self.key(saved.name.as_bytes()) == *key);
         match saved {
             Some(saved) => saved.name.as_bytes(),
-            None => self.peers.get(key).map_or(key, |name| name),
-        }
-    }
-
-    /// Remembers how a peer writes its name.
-    pub fn remember_peer(&mut self, name: &[u8]) {
-        let key = self.key(name);
-        if self.peers.len() < 512 && *key != *name {
-            self.peers.insert(key, name.into());
+            None => self.queries.name(key).unwrap_or(key),
         }
     }
 

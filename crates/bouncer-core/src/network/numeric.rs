@@ -155,6 +155,7 @@ impl Network {
                 channels.into_values().map(|channel| (map.fold(&channel.name), channel)).collect();
             let markers = std::mem::take(&mut self.markers);
             self.markers = markers.into_iter().map(|(key, at)| (map.fold(&key), at)).collect();
+            self.queries.reorder(map);
         }
     }
 }

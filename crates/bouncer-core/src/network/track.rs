@@ -53,7 +53,7 @@ impl Network {
             b"MODE" => self.mode(cx, &line, route),
             b"TOPIC" => self.topic(cx, &line, route),
             b"REDACT" => {
-                let buffers = self.message_buffer(&line, self.is_me(line.nick()));
+                let buffers = self.message_buffer(cx, &line, self.is_me(line.nick()));
                 let entry = self.entry(cx, Kind::Redact, &line, buffers);
                 self.log(cx, entry, route);
             }
@@ -139,7 +139,7 @@ impl Network {
                     self.pass(bare(vec![format!("-{name}").into_bytes().into()]), Route::only(conn));
                 }
                 Some(Batch::History { target }) => self.backfill_page_end(cx, &target),
-                Some(Batch::Targets) => self.backfill_targets_end(cx),
+                Some(Batch::Targets) => self.backfill_page_end(cx, b""),
                 _ => {}
             }
             return;
@@ -168,21 +168,21 @@ impl Network {
     }
 
     /// Where a message belongs: its channel, or the other one of a pair.
-    pub fn message_buffer(&mut self, line: &Line<'_>, own: bool) -> Buffers {
+    pub fn message_buffer(&mut self, cx: &Cx, line: &Line<'_>, own: bool) -> Buffers {
         let target = line.param(0);
         if let Some(channel) = self.support.channel_of(target) {
             return self.buffer(channel);
         }
         let is_user = line.source.contains(&b'!') || !line.source.contains(&b'.');
-        if own && !target.is_empty() {
-            self.remember_peer(target);
-            return self.buffer(target);
-        }
-        if is_user && self.is_me(target) && !line.nick().is_empty() {
-            self.remember_peer(line.nick());
-            return self.buffer(line.nick());
-        }
-        Buffers::from_iter([NO_BUFFER.into()])
+        let other = if own && !target.is_empty() {
+            target
+        } else if is_user && self.is_me(target) && !line.nick().is_empty() {
+            line.nick()
+        } else {
+            return Buffers::from_iter([NO_BUFFER.into()]);
+        };
+        self.queries.note(self.support.casemap.fold(other), other, self.when(cx, line));
+        self.buffer(other)
     }
 
     fn message(&mut self, cx: &mut Cx, kind: Kind, line: &Line<'_>, asker: Option<ConnId>, mut route: Route) {
@@ -205,7 +205,7 @@ impl Network {
             _ => !(ctcp || own && crate::plain::is_secret(line.param(0), body)),
         };
         if logged {
-            let buffers = self.message_buffer(line, own);
+            let buffers = self.message_buffer(cx, line, own);
             let mut entry = self.entry(cx, kind, line, buffers);
             if let Some(conn) = route.origin {
                 super::log::sign(&mut entry, conn);

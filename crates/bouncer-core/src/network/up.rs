@@ -192,23 +192,16 @@ impl Network {
     /// Tries the store again, and says what has to be said while it does not keep the stream.
     pub fn keep_log(&mut self, cx: &mut Cx) {
         let from = spoken(self.newest_ms.unwrap_or(cx.now_ms));
-        let mut marker = None;
         let now_ms = cx.now_ms;
-        if self.gate.lost() > 0 {
+        let marker = (self.gate.lost() > 0).then(|| {
             let text = format!(
                 "{} lines from {from} on could not be stored: they are not in the history.",
                 self.gate.lost()
             );
-            marker = Some(self.gap(cx, now_ms, text));
-        }
-        if let Some(marker) = marker {
-            for store in self.gate.retry(now_ms, Some(marker)) {
-                self.to_store(cx, store);
-            }
-        } else {
-            for store in self.gate.retry(now_ms, None) {
-                self.to_store(cx, store);
-            }
+            self.gap(cx, now_ms, text, self.marked_names(now_ms))
+        });
+        for store in self.gate.retry(now_ms, marker) {
+            self.to_store(cx, store);
         }
     }
 

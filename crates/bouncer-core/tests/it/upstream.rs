@@ -58,6 +58,75 @@ fn a_reconnect_without_upstream_history_leaves_a_visible_gap_marker() {
     );
 }
 
+/// The gap markers that a page of a buffer shows.
+fn markers(world: &mut World, conn: u64, buffer: &str) -> Vec<String> {
+    world.take(conn);
+    world.say(conn, &format!("CHATHISTORY LATEST {buffer} * 10"));
+    world.run();
+    world.taken(conn, &format!("NOTICE {buffer} :"))
+}
+
+#[test]
+fn a_conversation_with_one_other_has_its_gap_marker_too() {
+    let mut before = setup(NET, "testnet");
+    before.newest = Some(bouncer_core::Cursor { ts_ms: 1_699_999_999_000, ..Default::default() });
+    before.queries = vec![(b"kept".to_vec(), 1_699_999_999_000), (b"longago".to_vec(), 1_600_000_000_000)];
+    let mut world = World::with(vec![before]);
+    world.connect(&[]);
+    world.join("#c");
+    world.said(":Bob!b@h PRIVMSG alice :psst");
+    world.input(Input::UpstreamDown { network: NET, reason: "", needs_user: false });
+    world.now += 60_000;
+    world.connect(&[]);
+    world.run();
+    world.attach(1, 1, &["batch", "draft/chathistory"]);
+    assert_eq!(markers(&mut world, 1, "Bob").len(), 1);
+    assert_eq!(markers(&mut world, 1, "kept").len(), 2, "after the start and after the reconnect");
+    assert!(markers(&mut world, 1, "longago").is_empty(), "at rest");
+}
+
+#[test]
+fn conversations_an_upstream_does_not_list_are_a_visible_gap() {
+    let caps = &["draft/chathistory", "batch", "server-time", "message-tags"];
+    let mut world = World::connected(caps);
+    world.said(":bob!b@h PRIVMSG alice :psst");
+    world.input(Input::UpstreamDown { network: NET, reason: "", needs_user: false });
+    world.now += 60_000;
+    world.connect(caps);
+    world.line(":srv FAIL CHATHISTORY MESSAGE_ERROR TARGETS :No");
+    world.run();
+    world.attach(1, 1, &["batch", "draft/chathistory"]);
+    assert_eq!(markers(&mut world, 1, "bob").len(), 1);
+}
+
+#[test]
+fn a_long_list_of_conversations_is_asked_for_page_by_page() {
+    let caps = &["draft/chathistory", "batch", "server-time", "message-tags"];
+    let mut world = World::connected(caps);
+    world.line(":srv 005 alice CHATHISTORY=2 :are supported");
+    world.input(Input::UpstreamDown { network: NET, reason: "", needs_user: false });
+    world.now += 60_000;
+    world.connect(caps);
+    world.line(":srv 005 alice CHATHISTORY=2 :are supported");
+    world.take_sent();
+    world.line(":srv BATCH +t draft/chathistory-targets");
+    world.line("@batch=t :srv CHATHISTORY TARGETS bob 2023-11-14T22:13:40.000Z");
+    world.line("@batch=t :srv CHATHISTORY TARGETS carol 2023-11-14T22:13:41.000Z");
+    world.line(":srv BATCH -t");
+    let sent = world.take_sent();
+    assert!(sent[0].starts_with("CHATHISTORY TARGETS timestamp=2023-11-14T22:13:40.999Z"), "{sent:?}");
+    world.line(":srv BATCH +t draft/chathistory-targets");
+    world.line("@batch=t :srv CHATHISTORY TARGETS carol 2023-11-14T22:13:41.000Z");
+    world.line(":srv BATCH -t");
+    for name in ["bob", "carol"] {
+        let sent = world.take_sent();
+        assert!(sent.len() == 1 && sent[0].starts_with(&format!("CHATHISTORY AFTER {name} ")), "{sent:?}");
+        world.line(&format!(":srv BATCH +p chathistory {name}"));
+        world.line(":srv BATCH -p");
+    }
+    assert!(world.take_sent().is_empty(), "each of them once");
+}
+
 #[test]
 fn what_was_missed_is_fetched_by_the_upstreams_own_history_once() {
     let caps = &["draft/chathistory", "batch", "server-time", "message-tags"];

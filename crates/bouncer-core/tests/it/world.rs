@@ -71,6 +71,7 @@ pub fn setup(id: NetworkId, name: &str) -> NetworkSetup {
         channels: Vec::new(),
         on_connect: Vec::new(),
         markers: Vec::new(),
+        queries: Vec::new(),
         newest: None,
         missing_since_ms: None,
     }

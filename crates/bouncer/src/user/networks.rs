@@ -41,6 +41,7 @@ pub(super) struct Off {
 #[derive(Debug, Default)]
 pub(super) struct Kept {
     markers: Vec<(Vec<u8>, i64)>,
+    queries: Vec<(Vec<u8>, i64)>,
     newest: Option<core::Cursor>,
     missing_since_ms: Option<i64>,
 }
@@ -49,19 +50,15 @@ pub(super) struct Kept {
 pub(super) async fn kept(history: &History, sub: Sub, id: NetworkId) -> history::Result<Kept> {
     let (account, stream) = (AccountId(sub.0), StreamId(id.0));
     let markers = history.read_markers(account, stream).await?;
-    let newest = match history.latest_position(account, stream).await? {
-        None => None,
-        Some(position) => {
-            let targets = history.targets(account, stream, (i64::MIN, i64::MAX), Kinds::ALL, 1_000).await?;
-            let ts_ms = targets.iter().map(|target| target.latest_ms).max().unwrap_or_default();
-            Some(core::Cursor { position: log::position(position), ts_ms })
-        }
-    };
+    let targets = history.targets(account, stream, (i64::MIN, i64::MAX), Kinds::ALL, 1_000).await?;
+    let newest_ms = targets.iter().map(|target| target.latest_ms).max().unwrap_or_default();
+    let newest = history.latest_position(account, stream).await?;
     let gaps = log::gaps(history, account, stream).await?;
     Ok(Kept {
         missing_since_ms: core::missing_since(gaps.iter()),
         markers: markers.into_iter().map(|(buffer, ts_ms)| (buffer.0.to_vec(), ts_ms)).collect(),
-        newest,
+        queries: targets.into_iter().map(|target| (target.buffer.0.to_vec(), target.latest_ms)).collect(),
+        newest: newest.map(|position| core::Cursor { position: log::position(position), ts_ms: newest_ms }),
     })
 }
 
@@ -89,6 +86,7 @@ pub(super) fn setup(row: &NetworkRow, kept: Kept) -> NetworkSetup {
         channels: spec.channels.iter().map(to_core).collect(),
         on_connect: spec.on_connect.clone(),
         markers: kept.markers,
+        queries: kept.queries,
         newest: kept.newest,
         missing_since_ms: kept.missing_since_ms,
     }
