@@ -12,9 +12,9 @@
 )]
 
 pub mod browser;
-pub mod fuzz;
 #[cfg(feature = "cluster")]
 pub mod cluster;
+pub mod fuzz;
 pub mod irc;
 pub mod keycloak;
 pub mod net;
@@ -25,6 +25,7 @@ pub mod process;
 pub mod proxy;
 pub mod terminal;
 pub mod wait;
+pub mod watch;
 
 pub use parts::Part;
 pub use process::Process;

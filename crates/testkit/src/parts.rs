@@ -27,6 +27,8 @@ pub enum Part {
     Chromium,
     /// strace.
     Strace,
+    /// etcd, kube-apiserver, kube-controller-manager and the definitions of other projects.
+    Kubernetes,
 }
 
 impl Part {
@@ -44,6 +46,7 @@ impl Part {
             Self::Tmux => installed("tmux"),
             Self::Strace => installed("strace"),
             Self::Postgres => postgres_binaries().map(|folder| folder.join("postgres")),
+            Self::Kubernetes => kubernetes_binaries().map(|folder| folder.join("kube-apiserver")),
             Self::Chromium => installed("chromium").filter(|_| cached("browser/node_modules").is_some()),
         }
     }
@@ -89,4 +92,22 @@ pub(crate) fn postgres_binaries() -> Option<PathBuf> {
         .map(|entry| entry.path().join("bin"))
         .filter(|bin| bin.join("initdb").exists())
         .max()
+}
+
+/// The folder of the control plane's programs, if all of them are there in the version `tools/cluster/go.mod` asks for.
+pub(crate) fn kubernetes_binaries() -> Option<PathBuf> {
+    let asked = include_str!("../../../tools/cluster/go.mod");
+    let version = |module: &str| {
+        asked.lines().find_map(|line| line.trim().strip_prefix(module)).map(str::trim).unwrap_or_default()
+    };
+    let name = format!(
+        "kubernetes-{}-etcd-{}",
+        version("k8s.io/kubernetes "),
+        version("go.etcd.io/etcd/server/v3 ")
+    );
+    let folder = cache().join("parts").join(name);
+    ["etcd", "kube-apiserver", "kube-controller-manager"]
+        .iter()
+        .all(|program| folder.join(program).exists())
+        .then_some(folder)
 }

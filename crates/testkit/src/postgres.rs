@@ -9,7 +9,8 @@ use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
 
 use crate::process::Process;
-use crate::{net, parts, wait::PATIENCE};
+use crate::wait::PATIENCE;
+use crate::{net, parts, watch};
 
 /// A running cluster on a loopback port, trusting its local user `postgres`.
 pub struct Cluster {
@@ -25,6 +26,7 @@ impl Cluster {
     pub fn start() -> Result<Self> {
         let binaries = parts::postgres_binaries().context("PostgreSQL is missing: run tools/parts test")?;
         let folder = tempfile::Builder::new().prefix("pg-").tempdir()?;
+        watch::folder(folder.path());
         let data = folder.path().join("data");
         if is_root() {
             run(Command::new("chown").arg("postgres").arg(folder.path()))?;
@@ -73,10 +75,7 @@ pub fn database() -> Result<String> {
     let shared = SHARED.get_or_init(|| Mutex::new(None));
     let mut cluster = shared.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     if cluster.is_none() {
-        let started = Cluster::start()?;
-        // A static is never dropped: a watcher outlives this process and ends the server with it.
-        watch_over(started.process.id())?;
-        *cluster = Some(started);
+        *cluster = Some(Cluster::start()?);
     }
     cluster.as_ref().context("no cluster")?.database()
 }
@@ -115,14 +114,6 @@ fn wait_until_ready(binaries: &Path, port: u16) -> Result<()> {
         ensure!(std::time::Instant::now() < end, "PostgreSQL takes no connections");
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
-}
-
-/// Ends the process group `group` when this process is gone, however it went.
-fn watch_over(group: u32) -> Result<()> {
-    let script =
-        format!("while kill -0 {} 2>/dev/null; do sleep 1; done; kill -9 -{group}", std::process::id());
-    Command::new("setsid").args(["sh", "-c", &script]).spawn().context("starting the watcher")?;
-    Ok(())
 }
 
 fn is_root() -> bool {

@@ -1,4 +1,5 @@
-//! Programs in a process group of their own, with their output in a file.
+//! Programs in a process group of their own, with their output in a file. The group ends with its handle, and with the
+//! test process at the latest.
 
 use std::fs::File;
 use std::os::unix::process::CommandExt as _;
@@ -8,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+
+use crate::watch;
 
 /// A running program. Its whole process group is killed when the handle goes.
 pub struct Process {
@@ -26,6 +29,7 @@ impl Process {
             .process_group(0)
             .spawn()
             .with_context(|| format!("starting {command:?}"))?;
+        watch::group(child.id());
         Ok(Self { child, log: log.to_owned() })
     }
 
@@ -98,5 +102,6 @@ impl Drop for Process {
     fn drop(&mut self) {
         self.signal_group(Signal::KILL);
         let _ = self.child.wait();
+        watch::forget_group(self.child.id());
     }
 }

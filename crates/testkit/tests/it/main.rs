@@ -1,6 +1,7 @@
 //! Each part starts, does its one thing, and stops.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+mod cluster;
 mod supply;
 
 use std::path::Path;

@@ -1,0 +1,3 @@
+//! The control plane and its stand-ins keep their promises.
+
+mod plane;
