@@ -1,14 +1,19 @@
 //! The local network of `ircnow up`: an Ergo or InspIRCd binary, if one is found, run as "localnet", so that a first
-//! message needs nobody else. One that outlived a killed `up` is found by its pid file and adopted.
+//! message needs nobody else. One that outlived a killed `up` is found by its pid file and adopted. One that dies while
+//! `up` runs is started again (`supervisor`).
+
+mod supervisor;
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
+
+pub use supervisor::Supervised;
 
 const ERGO: &str = include_str!("localnet/ergo.yaml");
 const INSPIRCD: &str = include_str!("localnet/inspircd.conf");
@@ -29,28 +34,39 @@ pub struct LocalNetwork {
     pub address: SocketAddr,
     /// What runs it.
     pub software: &'static str,
-    pid: Pid,
-    pid_file: PathBuf,
+    server: Server,
+    folder: PathBuf,
+}
+
+/// The server's process: one that we started, or one that was there.
+enum Server {
+    Ours(Child),
+    Adopted(Pid),
 }
 
 /// Finds a server, adopts a running one or starts it. `None` if there is no binary.
 pub fn start(folder: &Path, port: u16) -> Result<Option<LocalNetwork>> {
     service::paths::private_folder(folder)?;
-    let pid_file = folder.join("pid");
-    if let Some(adopted) = adopt(folder, &pid_file) {
+    if let Some(adopted) = adopt(folder) {
         tracing::info!(address = %adopted.address, "adopted the local network that outlived us");
         return Ok(Some(adopted));
     }
-    let Some((software, program)) = find() else { return Ok(None) };
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, if port == 0 { free_port()? } else { port }));
+    start_at(folder, address)
+}
+
+/// Starts a server at this very address. `None` if there is no binary.
+fn start_at(folder: &Path, address: SocketAddr) -> Result<Option<LocalNetwork>> {
+    let Some((software, program)) = find() else { return Ok(None) };
     ensure!(
         TcpStream::connect_timeout(&address, Duration::from_millis(200)).is_err(),
-        "something else listens on {address}: stop it, or set IRCNOW_UP_LOCAL_NETWORK to another port"
+        "something else listens on {address}: stop it, or set IRCNOW_UP_LOCAL_NETWORK_PORT to another port"
     );
-    let pid = launch(software, &program, folder, address)?;
-    fs::write(&pid_file, format!("{} {address}\n", pid.as_raw_nonzero()))?;
-    let network = LocalNetwork { address, software: software.name(), pid, pid_file };
-    network.wait_until_it_listens(folder)?;
+    let child = launch(software, &program, folder, address)?;
+    fs::write(folder.join("pid"), format!("{} {address}\n", child.id()))?;
+    let server = Server::Ours(child);
+    let mut network = LocalNetwork { address, software: software.name(), server, folder: folder.to_owned() };
+    network.wait_until_it_listens()?;
     Ok(Some(network))
 }
 
@@ -63,22 +79,49 @@ impl Software {
     }
 }
 
-impl LocalNetwork {
-    /// Asks the server to stop and waits for it a moment.
-    pub fn stop(&self) {
-        let _ = kill_process(self.pid, Signal::TERM);
-        let end = Instant::now() + Duration::from_secs(3);
-        while is_alive(self.pid) && Instant::now() < end {
-            std::thread::sleep(Duration::from_millis(20));
+impl Server {
+    fn pid(&self) -> Option<Pid> {
+        match self {
+            Self::Ours(child) => Pid::from_raw(child.id().cast_signed()),
+            Self::Adopted(pid) => Some(*pid),
         }
-        let _ = fs::remove_file(&self.pid_file);
     }
 
-    fn wait_until_it_listens(&self, folder: &Path) -> Result<()> {
+    fn is_alive(&mut self) -> bool {
+        match self {
+            // A child that ended stays a zombie until it is waited for, which this does.
+            Self::Ours(child) => matches!(child.try_wait(), Ok(None)),
+            Self::Adopted(pid) => {
+                let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero()));
+                stat.unwrap_or_default().rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
+            }
+        }
+    }
+}
+
+impl LocalNetwork {
+    /// Whether its server still runs.
+    fn is_alive(&mut self) -> bool {
+        self.server.is_alive()
+    }
+
+    /// Asks the server to stop and waits for it a moment.
+    fn stop(&mut self) {
+        if let Some(pid) = self.server.pid().filter(|_| self.server.is_alive()) {
+            let _ = kill_process(pid, Signal::TERM);
+        }
+        let end = Instant::now() + Duration::from_secs(3);
+        while self.is_alive() && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let _ = fs::remove_file(self.folder.join("pid"));
+    }
+
+    fn wait_until_it_listens(&mut self) -> Result<()> {
         let end = Instant::now() + START;
         while TcpStream::connect_timeout(&self.address, Duration::from_millis(200)).is_err() {
-            if Instant::now() > end || !is_alive(self.pid) {
-                let log = fs::read_to_string(folder.join("log")).unwrap_or_default();
+            if Instant::now() > end || !self.is_alive() {
+                let log = fs::read_to_string(self.folder.join("log")).unwrap_or_default();
                 let last = log.lines().last().unwrap_or("it said nothing").to_owned();
                 self.stop();
                 bail!("{} does not listen on {}: {last}", self.software, self.address);
@@ -89,8 +132,8 @@ impl LocalNetwork {
     }
 }
 
-fn adopt(folder: &Path, pid_file: &Path) -> Option<LocalNetwork> {
-    let text = fs::read_to_string(pid_file).ok()?;
+fn adopt(folder: &Path) -> Option<LocalNetwork> {
+    let text = fs::read_to_string(folder.join("pid")).ok()?;
     let (pid, address) = text.trim().split_once(' ')?;
     let pid = Pid::from_raw(pid.parse().ok()?)?;
     // A pid is used again sooner or later: only a process that was started with our folder's configuration is ours.
@@ -103,15 +146,9 @@ fn adopt(folder: &Path, pid_file: &Path) -> Option<LocalNetwork> {
     (ours && listens).then(|| LocalNetwork {
         address,
         software: software.name(),
-        pid,
-        pid_file: pid_file.to_owned(),
+        server: Server::Adopted(pid),
+        folder: folder.to_owned(),
     })
-}
-
-fn is_alive(pid: Pid) -> bool {
-    // A child of ours that ended stays a zombie until it is waited for; it is not alive for that.
-    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).unwrap_or_default();
-    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
 }
 
 fn find() -> Option<(Software, PathBuf)> {
@@ -132,7 +169,7 @@ fn find() -> Option<(Software, PathBuf)> {
         .or_else(|| in_path("inspircd").map(|p| (Software::InspIrcd, p)))
 }
 
-fn launch(software: Software, program: &Path, folder: &Path, address: SocketAddr) -> Result<Pid> {
+fn launch(software: Software, program: &Path, folder: &Path, address: SocketAddr) -> Result<Child> {
     use std::os::unix::process::CommandExt as _;
     let config = folder.join("config");
     let template = match software {
@@ -166,15 +203,14 @@ fn launch(software: Software, program: &Path, folder: &Path, address: SocketAddr
     }
     let log = fs::File::create(folder.join("log"))?;
     // A process group of its own: Ctrl+C in the terminal is ours to pass on, after the bouncer said goodbye.
-    let child = command
+    command
         .current_dir(folder)
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
         .stderr(log)
         .process_group(0)
         .spawn()
-        .with_context(|| format!("starting {}", program.display()))?;
-    Pid::from_raw(child.id().cast_signed()).context("a process without an id")
+        .with_context(|| format!("starting {}", program.display()))
 }
 
 fn free_port() -> Result<u16> {

@@ -140,7 +140,8 @@ pub async fn portal(common: Common) -> Result<()> {
             wiring::door(&tls, &role.base.sites.irc)
         }
     };
-    let portal = wiring::portal(&role.base, &role.http, role.accounts(), role.bouncers(), data, door).await?;
+    let portal =
+        wiring::portal(&role.base, &role.http, role.accounts(), role.bouncers(), data, door, None).await?;
     let internal = wiring::guarded(&role.verifier()?, "portal", &["gatekeeper"], portal.internal());
     let hosts = service::hosts::Hosts::new()
         .site(&role.base.sites.root, portal.site())

@@ -11,7 +11,7 @@ use service::sites::{IrcAddress, Sites, SitesConfig};
 
 use crate::admin::{act, socket};
 use crate::cli::{Common, say};
-use crate::localnet::{self, LocalNetwork};
+use crate::localnet::{self, LocalNetwork, Supervised};
 use crate::settings::UpConfig;
 use crate::wiring::{self, Base};
 use crate::{banner, local_tls};
@@ -24,7 +24,7 @@ pub async fn run(common: Common, https: bool) -> Result<()> {
     let admin = wiring::bind(config.admin_listen).await?;
     base.sites = sites(&base, pages.local_addr()?, https)?;
     let tls = local_tls::open(base.data.path(), &base.sites, &base.shutdown)?;
-    let local = local_network(&base, &config).await;
+    let local = local_network(&base, &config).await.map(|network| Supervised::new(network, &base.shutdown));
 
     // Every site is one listener of ours, past DNS and past the outbound guard.
     let http = HttpClient::trusting(std::slice::from_ref(&tls.authority_pem))?;
@@ -55,6 +55,7 @@ pub async fn run(common: Common, https: bool) -> Result<()> {
         bouncer.calls(),
         data,
         wiring::door(&tls, &base.sites.irc),
+        local.as_ref().map(Supervised::notice),
     )
     .await?;
     gatekeeper.register_data(vec![bouncer.account_data(), portal.data()]);
@@ -115,7 +116,7 @@ async fn local_network(base: &Base, config: &UpConfig) -> Option<LocalNetwork> {
     }
 }
 
-fn offered(network: &LocalNetwork) -> WellKnownNetwork {
+fn offered(network: &Supervised) -> WellKnownNetwork {
     let SocketAddr::V4(address) = network.address else {
         return offered_at("localhost", network.address.port());
     };

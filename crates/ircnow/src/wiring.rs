@@ -25,6 +25,7 @@ use service::sites::{IrcAddress, Sites, SitesConfig};
 use service::telemetry::LogConfig;
 use service::tls::{LocalTls, ReloadingCert};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 
 use crate::cli::Common;
 use crate::settings::{PlansConfig, ServiceConfig};
@@ -213,6 +214,7 @@ pub async fn portal(
     bouncers: Arc<dyn Bouncers>,
     data: Vec<Arc<dyn AccountData>>,
     door: IrcDoor,
+    notice: Option<watch::Receiver<Option<String>>>,
 ) -> Result<Portal> {
     let folder = base.data.service("portal")?;
     let deps = portal::Deps {
@@ -223,6 +225,7 @@ pub async fn portal(
         sites: base.sites.clone(),
         keyring: base.keyring.clone(),
         irc: door,
+        notice,
         folder,
         http: http.clone(),
         login: portal_login(base),

@@ -15,7 +15,7 @@ use service::shutdown::Shutdown;
 use service::sites::Sites;
 use service::view::Form;
 use service::web::{RequestId, SiteShell};
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 use uuid::Uuid;
 
 use crate::IrcDoor;
@@ -37,6 +37,7 @@ pub(crate) struct App {
     pub irc: IrcDoor,
     pub party: RelyingParty,
     pub shutdown: Shutdown,
+    pub notice: watch::Receiver<Option<String>>,
     nudges: broadcast::Sender<Sub>,
 }
 
@@ -52,6 +53,7 @@ impl App {
             irc: deps.irc,
             party,
             shutdown: deps.shutdown,
+            notice: deps.notice.unwrap_or_else(|| watch::channel(None).1),
             nudges: broadcast::Sender::new(NUDGES),
         }
     }
@@ -64,6 +66,11 @@ impl App {
     /// Where somebody new begins.
     pub fn sign_up(&self) -> String {
         self.sites.my.url("/auth/login?prompt=create&return_to=/start")
+    }
+
+    /// What everybody must know right now, if there is something.
+    pub fn notice(&self) -> Option<String> {
+        self.notice.borrow().clone()
     }
 
     /// Tells the account's streams that something changed here that no service tells of.

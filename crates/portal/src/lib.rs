@@ -31,6 +31,7 @@ use service::shutdown::Shutdown;
 use service::sites::Sites;
 use service::tls::ReloadingCert;
 use service::web::Edge;
+use tokio::sync::watch;
 
 use crate::app::App;
 
@@ -73,6 +74,8 @@ pub struct Deps {
     pub keyring: Keyring,
     /// The bouncer's door.
     pub irc: IrcDoor,
+    /// What everybody must know of this machine right now, where something watches it: a sentence, while there is one.
+    pub notice: Option<watch::Receiver<Option<String>>>,
     /// The portal's own folder, for its database where no other is named.
     pub folder: ServiceDir,
     /// How the issuer is asked.
@@ -145,8 +148,9 @@ impl Portal {
 
     /// my.irc.now: for whoever is signed in.
     pub fn my(&self) -> Router {
-        let pages = self.app.party.layer(routes::my().with_state(Arc::clone(&self.app)));
-        self.edge("my").wrap(pages.merge(self.app.party.router()).merge(service::assets::router()))
+        let pages = routes::my().with_state(Arc::clone(&self.app));
+        let pages = pages.merge(self.app.party.router()).merge(service::assets::router());
+        self.edge("my").wrap(self.app.party.layer(pages))
     }
 
     /// What other services ask of the portal: to export and delete its own rows of an account.

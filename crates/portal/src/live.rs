@@ -13,7 +13,7 @@ use futures_util::stream::{self, BoxStream};
 use futures_util::{Stream, StreamExt as _};
 use service::clock::now_s;
 use service::sse;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
 
 use crate::app::{App, Viewer};
@@ -45,6 +45,7 @@ struct Watcher {
     changes: Option<BoxStream<'static, BouncerChange>>,
     cursor: Option<WatchCursor>,
     nudges: broadcast::Receiver<contracts::Sub>,
+    notice: watch::Receiver<Option<String>>,
     refresh: tokio::time::Interval,
 }
 
@@ -53,6 +54,7 @@ fn events(app: Arc<App>, call: Call, snapshot: Snapshot) -> impl Stream<Item = E
     refresh.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let watcher = Watcher {
         nudges: app.nudges(),
+        notice: app.notice.clone(),
         app,
         call,
         snapshot,
@@ -69,6 +71,13 @@ fn events(app: Arc<App>, call: Call, snapshot: Snapshot) -> impl Stream<Item = E
             watcher.wait().await;
         }
     })
+}
+
+/// Comes true when there is another notice; never where nothing makes any.
+async fn changed(notice: &mut watch::Receiver<Option<String>>) {
+    if notice.changed().await.is_err() {
+        future::pending::<()>().await;
+    }
 }
 
 impl Watcher {
@@ -126,6 +135,7 @@ impl Watcher {
                 Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => self.reload().await,
                 Err(broadcast::error::RecvError::Closed) => sleep(AGAIN).await,
             },
+            () = changed(&mut self.notice) => self.snapshot.notice = self.app.notice(),
             _ = self.refresh.tick() => self.reload().await,
         }
     }

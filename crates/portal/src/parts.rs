@@ -23,6 +23,7 @@ pub(crate) struct Snapshot {
     pub credentials: Vec<Credential>,
     pub mentions: Vec<Mention>,
     pub usage: BouncerUsage,
+    pub notice: Option<String>,
 }
 
 impl Snapshot {
@@ -35,7 +36,7 @@ impl Snapshot {
             app.bouncers.mentions(call, 8),
             app.bouncers.usage(call),
         )?;
-        Ok(Self { account, networks, devices, credentials, mentions, usage })
+        Ok(Self { account, networks, devices, credentials, mentions, usage, notice: app.notice() })
     }
 
     /// Whether a network is, or was, connected: the first step of the first run.
@@ -81,6 +82,7 @@ impl Parts {
             "headline".into(),
             HeadlinePart { headline: words::headline(&snapshot.networks) }.render()?,
         );
+        parts.insert("notice".into(), NoticePart { notice: snapshot.notice.as_deref() }.render()?);
         parts.insert("networks".into(), NetworksPart { rows: &rows }.render()?);
         parts.insert("devices".into(), DevicesPart { devices: &devices }.render()?);
         parts.insert("usage".into(), UsagePart::new(snapshot).render()?);
@@ -214,6 +216,12 @@ pub(crate) struct MentionRow {
 #[template(path = "parts/headline.html")]
 struct HeadlinePart {
     headline: Headline,
+}
+
+#[derive(Template)]
+#[template(path = "parts/notice.html")]
+struct NoticePart<'a> {
+    notice: Option<&'a str>,
 }
 
 #[derive(Template)]

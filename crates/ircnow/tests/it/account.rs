@@ -237,6 +237,19 @@ impl Account {
 pub struct Live(Response);
 
 impl Live {
+    /// Waits until it says this.
+    pub async fn wait_for(&mut self, text: &str) {
+        let heard = async {
+            let mut heard = String::new();
+            while !heard.contains(text) {
+                let chunk = self.0.chunk().await.unwrap().expect("the stream goes on");
+                heard.push_str(&String::from_utf8_lossy(&chunk));
+            }
+        };
+        let heard = tokio::time::timeout(testkit::wait::PATIENCE, heard).await;
+        assert!(heard.is_ok(), "the pages never said {text:?}");
+    }
+
     /// Waits until the server ends it.
     pub async fn ended(mut self) {
         while let Ok(Some(_)) = self.0.chunk().await {}

@@ -189,6 +189,13 @@ impl Installation {
         self.processes[0].id()
     }
 
+    /// The process id of the local network's server, as its pid file names it.
+    pub fn local_network_server(&self) -> Result<String> {
+        let file = std::fs::read_to_string(self.data.path().join("data/localnet/pid"))?;
+        let pid = file.split(' ').next().filter(|pid| pid.parse::<u32>().is_ok());
+        pid.map(str::to_owned).context("no process id in the pid file")
+    }
+
     /// What the processes printed.
     pub fn output(&self) -> String {
         self.processes.iter().map(Process::output).collect::<Vec<_>>().join("\n")
@@ -199,9 +206,8 @@ impl Drop for Installation {
     /// The local network outlives a killed process on purpose; here nobody comes to adopt it.
     fn drop(&mut self) {
         let _ = self.kill();
-        let file = std::fs::read_to_string(self.data.path().join("data/localnet/pid")).unwrap_or_default();
-        if let Some(pid) = file.split(' ').next().filter(|pid| pid.parse::<u32>().is_ok()) {
-            let _ = Command::new("kill").args(["-9", pid]).status();
+        if let Ok(pid) = self.local_network_server() {
+            let _ = Command::new("kill").args(["-9", &pid]).status();
         }
     }
 }

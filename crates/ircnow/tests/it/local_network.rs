@@ -1,7 +1,9 @@
 //! The network an installation brings along, so that a first message needs nobody else.
 
+use std::process::Command;
+
 use testkit::irc::Client;
-use testkit::part;
+use testkit::{eventually, part};
 
 use crate::account::Account;
 use crate::installation::Installation;
@@ -24,4 +26,42 @@ async fn the_local_network_is_offered_first_and_adopted_after_a_kill() {
     bob.wait_for("still on the same server").await.unwrap();
     at.stop().unwrap();
     bob.wait_for_end().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_local_network_whose_server_died_is_there_again_by_itself() {
+    part!(Ergo);
+    let mut at = Installation::up().unwrap();
+    let alice = Account::sign_up(&at, "alice").await.unwrap();
+    let id = alice.add_network("localnet", at.local_network, "alice").await.unwrap();
+    let password = alice.app_password("laptop").await.unwrap();
+    let mut laptop = Client::connect_tls(at.irc_tls).await.unwrap();
+    laptop.register_sasl("alice/localnet", &password, "").await.unwrap();
+    let mut pages = alice.live().await.unwrap();
+
+    for round in ["once", "and once more"] {
+        let server = at.local_network_server().unwrap();
+        assert!(Command::new("kill").args(["-9", &server]).status().unwrap().success());
+        pages.wait_for("The server of the local network stopped. It is started again in").await;
+        assert!(at.output().contains("the local network's server died"), "{}", at.output());
+        eventually("another server", || async {
+            at.local_network_server().ok().filter(|again| *again != server)
+        })
+        .await;
+        pages.wait_for("Connected").await;
+        alice.wait_until_connected(&id, "alice").await;
+        assert!(!alice.get("/").await.unwrap().text.contains("The server of the local network stopped"));
+
+        // Nobody touched anything.
+        let mut bob = Client::connect(at.local_network).await.unwrap();
+        bob.register("bob").await.unwrap();
+        laptop.send(&format!("PRIVMSG bob :here again, {round}")).await.unwrap();
+        bob.wait_for(&format!("here again, {round}")).await.unwrap();
+        bob.send(&format!("PRIVMSG alice :welcome back, {round}")).await.unwrap();
+        laptop.wait_for(&format!("welcome back, {round}")).await.unwrap();
+        bob.send("QUIT").await.unwrap();
+    }
+    let server = at.local_network_server().unwrap();
+    at.stop().unwrap();
+    assert!(!std::path::Path::new("/proc").join(server).exists(), "the local network ends with its `up`");
 }

@@ -78,6 +78,7 @@ pub async fn site_at(base: &str) -> Site {
         data: vec![fake.clone()],
         plans: Arc::new(Table::compiled_in().unwrap()),
         keyring: Keyring::ephemeral().unwrap(),
+        notice: None,
         irc: IrcDoor {
             certificate: Some(tls.certificate),
             authority_pem: Some(tls.authority_pem),
