@@ -9,7 +9,7 @@ use contracts::{Account, CallError, Role, Status, Sub};
 use entitlements::Plan;
 use http::{Method, StatusCode};
 use service::clock::{now_s, now_us};
-use service::web::{Format, Problem, RequestId, wants};
+use service::web::{Format, Problem, RequestId, ShellUser, wants};
 use uuid::Uuid;
 
 use crate::cookies;
@@ -182,6 +182,12 @@ impl<S: Send + Sync> FromRequestParts<S> for Admin {
         let claims = <UserClaims as FromRequestParts<S>>::from_request_parts(parts, state).await?;
         if claims.has(Role::Admin) { Ok(Self(claims)) } else { Err(Denied::Problem(Problem::not_found())) }
     }
+}
+
+/// Who is signed in, as an error page's layout shows it. Where that cannot be said, nobody is.
+pub(crate) async fn shown(parts: &mut Parts) -> Option<ShellUser> {
+    let claims = find(parts).await.ok().flatten()?;
+    Some(ShellUser { username: claims.username, plan: claims.plan.to_string() })
 }
 
 async fn find(parts: &mut Parts) -> Result<Option<UserClaims>, Denied> {

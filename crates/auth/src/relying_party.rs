@@ -25,7 +25,7 @@ use crate::error::AuthError;
 use crate::live::Live;
 use crate::provider::{Identity, Login, OurClaims, Provider};
 use crate::sessions::{MIGRATIONS, NewSession, SessionInfo, Sessions};
-use crate::{cookies, follow, login, logout};
+use crate::{claims, cookies, follow, login, logout};
 
 service::routes! {
     /// What a site that signs people in has beside its own routes.
@@ -222,7 +222,15 @@ impl RelyingParty {
 async fn surround(State(party): State<RelyingParty>, mut request: Request, next: Next) -> Response {
     let targets = FormAction::to(party.inner.form_targets.iter().cloned());
     request.extensions_mut().insert(party);
-    (targets, next.run(request).await).into_response()
+    let (mut asked, body) = request.into_parts();
+    let mut answer = next.run(Request::from_parts(asked.clone(), body)).await;
+    // Whoever is signed in stays so on the page that says what went wrong.
+    if (answer.status().is_client_error() || answer.status().is_server_error())
+        && let Some(user) = claims::shown(&mut asked).await
+    {
+        answer.extensions_mut().insert(user);
+    }
+    (targets, answer).into_response()
 }
 
 struct SessionData {

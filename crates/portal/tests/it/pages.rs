@@ -196,3 +196,23 @@ async fn the_account_lists_its_sessions_and_ends_them() {
     assert_eq!(here.post(&format!("/sessions/{id}/revoke"), &[]).await.status, StatusCode::SEE_OTHER);
     assert!(other.get("/account").await.location.starts_with("/auth/login?"));
 }
+
+#[tokio::test]
+async fn who_is_signed_in_stays_so_on_a_page_that_says_what_went_wrong() {
+    let site = site().await;
+    let alice = site.alice().await;
+    let nobody = Uuid::nil();
+    let missing = alice.get(&format!("/networks/{nobody}")).await;
+    assert_eq!(missing.status, StatusCode::NOT_FOUND);
+    let no_such_page = alice.get("/no/such/page").await;
+    assert_eq!(no_such_page.status, StatusCode::NOT_FOUND);
+    let refused = alice.post(&format!("/passwords/{nobody}/revoke"), &[]).await;
+    assert!(refused.status.is_client_error(), "{}", refused.status);
+    for page in [missing, no_such_page, refused] {
+        let text = page.text();
+        assert!(text.contains("alice") && text.contains(">Overview</a>"), "{text}");
+        assert!(!text.contains("Sign in"), "{text}");
+    }
+    let stranger = site.stranger().get("/no/such/page").await;
+    assert!(stranger.text().contains("Sign in") && !stranger.text().contains(">Overview</a>"));
+}

@@ -18,7 +18,7 @@ use super::accept::{Format, wants};
 use super::client_ip::{Cidr, ClientIp};
 use super::problem::Problem;
 use super::request_id::{self, RequestId};
-use super::shell::SiteShell;
+use super::shell::{ShellUser, SiteShell};
 use super::{Scheme, csrf, headers};
 use crate::metrics::Metrics;
 use crate::sites::Sites;
@@ -171,7 +171,8 @@ impl Edge {
             }
             None => return answer,
         };
-        let shell = || SiteShell::new(&self.sites, &asked.uri, &asked.headers);
+        let user = answer.extensions_mut().remove::<ShellUser>();
+        let shell = || SiteShell { user, ..SiteShell::new(&self.sites, &asked.uri, &asked.headers) };
         let mut rendered = problem.render(asked.format, &asked.id, shell);
         // What the handler said besides (cookies, `Retry-After`, `Allow`) stays.
         for (name, value) in answer.headers() {

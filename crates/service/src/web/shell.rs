@@ -24,7 +24,8 @@ pub struct SiteShell {
     pub path: String,
 }
 
-/// Who is signed in, as far as the layout shows it.
+/// Who is signed in, as far as the layout shows it. As an extension of an answer it tells the [`Edge`](super::Edge) whose
+/// error page it renders.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShellUser {
     /// The username.
