@@ -189,7 +189,7 @@ impl User {
         let (id, delivered) = (network.id, network.gate.delivered);
         for conn in self.conns.iter_mut().filter(|conn| conn.network == Some(id)) {
             if conn.reading == Reading::Live && conn.exact && conn.sent.position < delivered.position {
-                conn.sent = delivered;
+                conn.reach(delivered, true);
             }
         }
     }
@@ -238,7 +238,7 @@ impl User {
             && conn.reading == Reading::Live
         {
             conn.exact = true;
-            (conn.acked, conn.began, conn.pinged) = (conn.sent, conn.sent, conn.sent);
+            (conn.given, conn.acked, conn.began, conn.pinged) = (conn.sent, conn.sent, conn.sent, conn.sent);
         }
         if notify {
             let name = self.cx.ids.token();

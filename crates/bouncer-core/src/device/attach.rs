@@ -49,6 +49,7 @@ impl User {
             reading: Reading::Waiting,
             lagging: false,
             sent: cursor,
+            given: cursor,
             acked: cursor,
             began: cursor,
             exact: true,

@@ -190,6 +190,7 @@ impl User {
             self.refill(conn);
         } else {
             found.sent = delivered;
+            found.given = delivered;
             found.began = delivered;
             found.acked = delivered;
             found.pinged = delivered;

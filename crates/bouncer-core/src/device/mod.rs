@@ -46,8 +46,9 @@ pub(crate) struct Conn {
     pub reading: Reading,
     /// Its queue is over the limit: nothing may be pushed.
     pub lagging: bool,
-    /// The last logged line it was given (or did not need).
+    /// The last logged line it was given (or did not need), and the last it was really given.
     pub sent: Cursor,
+    pub given: Cursor,
     /// The last logged line it has surely seen, and where that was when it came.
     pub acked: Cursor,
     pub began: Cursor,
@@ -73,13 +74,20 @@ const MAX_PARKED: usize = 256 * 1024;
 const MAX_STALE: usize = 4_096;
 
 impl Conn {
-    /// It is as far as `to` now. If nothing was `given` to it, there is nothing it could miss: where it has seen all before,
-    /// it has seen this too.
+    /// It is as far as `to` now, and was `given` that line or not.
     pub fn reach(&mut self, to: Cursor, given: bool) {
-        if !given && self.exact && self.acked.position == self.sent.position {
-            (self.acked, self.pinged) = (to, to);
-        }
         self.sent = to;
+        if given {
+            self.given = to;
+        }
+        self.has_seen(self.acked);
+    }
+
+    /// It has seen everything up to `cursor`. If nothing was given to it after that, there is nothing it could miss.
+    pub fn has_seen(&mut self, cursor: Cursor) {
+        if self.exact {
+            self.acked = if cursor.position < self.given.position { cursor } else { self.sent };
+        }
     }
 
     /// Keeps an answer until the connection reads again. Whether there was room.

@@ -44,12 +44,16 @@ impl Conn {
 
     fn has_unseen(&self) -> bool {
         let reads = self.reading != Reading::Waiting;
-        self.is_tracked() && self.exact && reads && !self.lagging && self.sent.position > self.pinged.position
+        self.is_tracked()
+            && self.exact
+            && reads
+            && !self.lagging
+            && self.given.position > self.pinged.position
     }
 
     /// Whether it was given something it has not answered for.
     pub fn owes_answer(&self) -> bool {
-        self.is_tracked() && self.exact && self.acked.position < self.sent.position
+        self.is_tracked() && self.exact && self.acked.position < self.given.position
     }
 
     /// When its next PING is due.
@@ -98,7 +102,7 @@ impl User {
         if !conn.exact || cursor.position <= conn.acked.position {
             return;
         }
-        conn.acked = cursor;
+        conn.has_seen(cursor);
         let (device, began) = (conn.device, conn.began);
         let Some(network) = conn.network else { return };
         let seen = self.seen_of(device, network, began);

@@ -65,9 +65,10 @@ fn one_that_has_answered_everything_is_let_go_with_its_quit() {
 fn its_own_line_needs_no_answer() {
     let mut world = World::connected(&[]);
     world.attach(1, 1, &[]);
-    world.pong(1);
+    world.said(":bob!b@h PRIVMSG #c :one");
     world.say(1, "PRIVMSG #c :hello");
     world.run();
+    world.pong(1);
     // It closes together with its QUIT.
     world.say(1, "QUIT :bye");
     world.input(Input::Detach { conn: ConnId(1) });
