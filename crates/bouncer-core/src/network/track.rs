@@ -350,14 +350,16 @@ impl Network {
         }
         if own {
             self.nick = new.into();
-            self.own_nick_changed(cx);
         }
         let mut entry = self.entry(cx, Kind::Nick, line, buffers);
         if let Some((_, source)) = &before {
             entry.from = source.clone().into();
         }
         self.log(cx, entry, route);
-        if !own {
+        // After the line, because of what is said about it.
+        if own {
+            self.own_nick_changed(cx);
+        } else {
             self.regain_on_gone(cx, old);
         }
     }
