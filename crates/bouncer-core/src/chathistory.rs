@@ -137,8 +137,11 @@ impl User {
                 let batch: [&[u8]; 2] = [b"chathistory", target];
                 self.page(conn, &batch, label.as_deref(), &entries, Some(target));
             }
-            (Asked::Search { label }, Answer::Entries { entries, .. }) => {
+            (Asked::Search { label }, Answer::Entries { entries, more, .. }) => {
                 self.page(conn, &[b"soju.im/search"], label.as_deref(), &entries, None);
+                if more {
+                    self.more_found(conn, entries.first());
+                }
             }
             (Asked::Targets { label }, Answer::Targets(targets)) => {
                 self.targets(conn, label.as_deref(), &targets)
@@ -164,6 +167,21 @@ impl User {
                 self.fail(conn, &fail, label.clone());
             }
         }
+    }
+
+    /// A search may not have given everything: says so, and how to see the rest.
+    fn more_found(&mut self, conn: ConnId, oldest: Option<&Stored>) {
+        let narrow = "There may be more matches. Narrow the search with in=, from=, text= or after=";
+        let text = match oldest {
+            Some(oldest) => format!("{narrow}, or go on with before={}", iso(oldest.entry.ts_ms)),
+            None => narrow.to_owned(),
+        };
+        if !self.caps_of(conn).has(Cap::StandardReplies) {
+            return self.reply_notice(conn, &text);
+        }
+        let params: [&[u8]; 3] = [b"SEARCH", b"MORE_RESULTS", text.as_bytes()];
+        let note = crate::wire::line(&self.cx.server, "NOTE", &params);
+        self.reply(conn, note);
     }
 
     /// A batch of lines. Without the batch capability they come bare.

@@ -118,7 +118,7 @@ pub enum Answer {
     Entries {
         /// In the order asked for.
         entries: Vec<Stored>,
-        /// `Since` only: whether more follows what is here. (An answer may be empty and still have more, when kinds were
+        /// `Since`: whether more follows what is here; `Search`: whether others may fit too. (An answer may be empty and still have more, when kinds were
         /// left out: then `reached` says how far it looked.)
         more: bool,
         /// `Since` only: how far the store has looked, if further than the last entry here.

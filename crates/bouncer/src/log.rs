@@ -70,7 +70,7 @@ async fn ask(history: &History, account: AccountId, query: core::Query) -> Resul
                     limit as usize,
                 )
                 .await?;
-            entries_only(entries)
+            entries_only(entries, false)
         }
         Q::Targets { network, from_ms, to_ms, limit } => {
             let mut targets = history
@@ -97,9 +97,8 @@ async fn ask(history: &History, account: AccountId, query: core::Query) -> Resul
                 before_ms,
                 limit: limit as usize,
             };
-            entries_only(
-                history.search(account, search).await?.hits.into_iter().map(|hit| hit.entry).collect(),
-            )
+            let found = history.search(account, search).await?;
+            entries_only(found.hits.into_iter().map(|hit| hit.entry).collect(), found.more)
         }
     })
 }
@@ -142,10 +141,10 @@ pub async fn gaps(
     Ok(page.into_iter().filter_map(stored).map(|stored| stored.entry).collect())
 }
 
-fn entries_only(entries: Vec<history::Entry>) -> core::Answer {
+fn entries_only(entries: Vec<history::Entry>, more: bool) -> core::Answer {
     core::Answer::Entries {
         entries: entries.into_iter().filter_map(stored).collect(),
-        more: false,
+        more,
         reached: None,
         inexact: false,
     }

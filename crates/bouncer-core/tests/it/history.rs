@@ -134,6 +134,22 @@ fn a_search_answers_in_its_own_batch() {
     let got = ask(&mut world, "SEARCH in=#c;text=line\\s3");
     assert!(got[0].ends_with(" soju.im/search"), "{got:?}");
     assert_eq!(bodies(&got), ["line 3"]);
+    assert!(!got.iter().any(|line| line.contains("more matches")), "that is all: {got:?}");
+}
+
+#[test]
+fn a_search_that_does_not_give_everything_says_so() {
+    let mut world = world();
+    let got = ask(&mut world, "SEARCH text=line;limit=2");
+    assert_eq!(bodies(&got), ["line 3", "line 4"]);
+    let said = got.last().unwrap();
+    assert!(said.contains("NOTICE") && said.contains("before=2023-11-14T22:13:24.000Z"), "{got:?}");
+    world.attach(2, 2, &[CAPS, &["standard-replies"]].concat());
+    world.take(2);
+    world.say(2, "SEARCH text=line;limit=2");
+    world.run();
+    let got = world.taken(2, "NOTE SEARCH MORE_RESULTS");
+    assert!(got.len() == 1 && got[0].contains("before=2023-11-14T22:13:24.000Z"), "{got:?}");
 }
 
 #[test]

@@ -365,12 +365,15 @@ impl World {
                 *marker = (*marker).max(ts_ms);
                 Answer::Marker(*marker)
             }
-            Query::Search { network, text, .. } => {
+            Query::Search { network, text, limit, .. } => {
                 let text = text.unwrap_or_default();
                 let found = self.logs[&network].entries.iter().filter(|(s, _)| {
                     s.entry.kind.is_message() && String::from_utf8_lossy(&s.entry.body).contains(&text)
                 });
-                plain(found.map(|(s, _)| s.clone()).collect())
+                let mut entries: Vec<_> = found.map(|(s, _)| s.clone()).collect();
+                let older = entries.len().saturating_sub(limit as usize);
+                entries.drain(..older);
+                Answer::Entries { entries, more: older > 0, reached: None, inexact: false }
             }
         }
     }
