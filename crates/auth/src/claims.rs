@@ -9,7 +9,7 @@ use contracts::{Account, CallError, Role, Status, Sub};
 use entitlements::Plan;
 use http::{Method, StatusCode};
 use service::clock::{now_s, now_us};
-use service::web::{Format, Problem, RequestId, ShellUser, wants};
+use service::web::{Format, Problem, RequestId, ShellUser, cookie, wants};
 use uuid::Uuid;
 
 use crate::cookies;
@@ -197,8 +197,8 @@ async fn find(parts: &mut Parts) -> Result<Option<UserClaims>, Denied> {
     let Some(party) = parts.extensions.get::<RelyingParty>().cloned() else {
         return Err(Denied::Problem(Problem::internal("RelyingParty::layer is not around this route")));
     };
-    let Some(token) = cookies::get(&parts.headers, cookies::SESSION) else { return Ok(None) };
-    let Some(mut session) = party.inner.sessions.by_token(&token).await? else { return Ok(None) };
+    let Some(token) = cookie(&parts.headers, cookies::SESSION) else { return Ok(None) };
+    let Some(mut session) = party.inner.sessions.by_token(token).await? else { return Ok(None) };
     if !keep_vouched(&party, &mut session).await? {
         return Ok(None);
     }

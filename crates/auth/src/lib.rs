@@ -13,6 +13,8 @@ mod claims;
 mod cookies;
 mod error;
 mod follow;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod jwt;
 mod live;
 mod login;

@@ -14,7 +14,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use service::assets::local_path;
 use service::clock::now_s;
-use service::web::{ClientIp, Problem};
+use service::web::{ClientIp, Problem, cookie, set_cookie};
 use uuid::Uuid;
 
 use crate::cookies;
@@ -54,8 +54,8 @@ pub(crate) async fn begin(
     let return_to = checked_path(query.return_to.as_deref());
     let prompt = query.prompt.as_deref().filter(|prompt| matches!(*prompt, "create" | "login"));
     if prompt.is_none()
-        && let Some(token) = cookies::get(&headers, cookies::SESSION)
-        && party.inner.sessions.by_token(&token).await?.is_some()
+        && let Some(token) = cookie(&headers, cookies::SESSION)
+        && party.inner.sessions.by_token(token).await?.is_some()
     {
         return Ok(Redirect::to(&return_to).into_response());
     }
@@ -70,7 +70,7 @@ pub(crate) async fn begin(
     let plain = serde_json::to_vec(&under_way).map_err(Problem::internal)?;
     let sealed = party.inner.sessions.keyring.seal(CONTEXT, &plain).map_err(Problem::internal)?;
     let name = cookies::login_name(&under_way.state);
-    let cookie = cookies::set(&name, &URL_SAFE_NO_PAD.encode(sealed), PATIENCE_S);
+    let cookie = set_cookie(&name, &URL_SAFE_NO_PAD.encode(sealed), PATIENCE_S.unsigned_abs());
     Ok(with_cookies([cookie], Redirect::to(authorization.url.as_str())))
 }
 
@@ -108,8 +108,8 @@ pub(crate) async fn finish(
     let sub = subject(&login.identity.sub)?;
 
     // Never the session from before: whoever may have planted its cookie has no part in the new one.
-    if let Some(old) = cookies::get(&headers, cookies::SESSION)
-        && let Some(old) = party.inner.sessions.by_token(&old).await?
+    if let Some(old) = cookie(&headers, cookies::SESSION)
+        && let Some(old) = party.inner.sessions.by_token(old).await?
     {
         party.revoke(old.info.sub, old.info.id).await?;
     }
@@ -125,8 +125,8 @@ pub(crate) async fn finish(
         })
         .await?;
     tracing::info!(%sub, %session, "signed in");
-    let lifetime = i64::try_from(party.inner.settings.absolute.as_secs()).unwrap_or(i64::MAX);
-    let cookies = [cookies::set(cookies::SESSION, &token, lifetime), cookies::clear(&name)];
+    let lifetime = party.inner.settings.absolute.as_secs();
+    let cookies = [set_cookie(cookies::SESSION, &token, lifetime), set_cookie(&name, "", 0)];
     Ok(with_cookies(cookies, Redirect::to(&under_way.return_to)))
 }
 
@@ -138,7 +138,7 @@ pub(crate) fn subject(sub: &str) -> Result<Sub, AuthError> {
 }
 
 fn remembered(party: &RelyingParty, headers: &HeaderMap, name: &str, state: &str) -> Option<UnderWay> {
-    let sealed = URL_SAFE_NO_PAD.decode(cookies::get(headers, name)?).ok()?;
+    let sealed = URL_SAFE_NO_PAD.decode(cookie(headers, name)?).ok()?;
     let plain = party.inner.sessions.keyring.unseal(CONTEXT, &sealed).ok()?;
     let under_way: UnderWay = serde_json::from_slice(&plain).ok()?;
     let is_ours = service::secrets::same(under_way.state.as_bytes(), state.as_bytes());
@@ -146,7 +146,7 @@ fn remembered(party: &RelyingParty, headers: &HeaderMap, name: &str, state: &str
 }
 
 /// A path of this site that is worth returning to.
-fn checked_path(path: Option<&str>) -> String {
+pub(crate) fn checked_path(path: Option<&str>) -> String {
     path.and_then(local_path).filter(|path| !path.starts_with("/auth/")).unwrap_or("/").to_owned()
 }
 

@@ -9,7 +9,7 @@ use http::{HeaderMap, StatusCode};
 use openidconnect::core::CoreJsonWebKeySet;
 use serde::Deserialize;
 use service::clock::now_s;
-use service::web::Problem;
+use service::web::{Problem, cookie, set_cookie};
 
 use crate::cookies;
 use crate::error::AuthError;
@@ -24,8 +24,8 @@ const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
 /// `POST /auth/logout`: ends the session here, then goes to the issuer to end the one there.
 pub(crate) async fn ours(State(party): State<RelyingParty>, headers: HeaderMap) -> Result<Response, Problem> {
     let mut hint = None;
-    if let Some(token) = cookies::get(&headers, cookies::SESSION)
-        && let Some(session) = party.inner.sessions.by_token(&token).await?
+    if let Some(token) = cookie(&headers, cookies::SESSION)
+        && let Some(session) = party.inner.sessions.by_token(token).await?
     {
         // A hint that cannot be opened any more (the keys were changed) only means that the issuer asks first.
         hint = party.inner.sessions.secrets(session.info.id).await.ok().and_then(|(id_token, _)| id_token);
@@ -41,7 +41,7 @@ pub(crate) async fn ours(State(party): State<RelyingParty>, headers: HeaderMap) 
         }
     };
     let mut response = Redirect::to(&to).into_response();
-    if let Some(cookie) = cookies::clear(cookies::SESSION) {
+    if let Some(cookie) = set_cookie(cookies::SESSION, "", 0) {
         response.headers_mut().append(SET_COOKIE, cookie);
     }
     Ok(response)

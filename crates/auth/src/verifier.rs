@@ -9,12 +9,13 @@ use axum::response::{IntoResponse as _, Response};
 use axum::{Json, Router};
 use contracts::CallError;
 use http::StatusCode;
-use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use http::header::WWW_AUTHENTICATE;
 use openidconnect::core::CoreJsonWebKeySet;
 use secrecy::SecretString;
 use serde::Deserialize;
 use service::clock::now_s;
 use service::http::HttpClient;
+use service::web::bearer;
 
 use crate::error::AuthError;
 use crate::jwt::{self, Expect, JwtError};
@@ -113,13 +114,7 @@ struct Guard {
 }
 
 async fn check_caller(State(guard): State<Guard>, mut request: Request, next: Next) -> Response {
-    let token = request
-        .headers()
-        .get(AUTHORIZATION)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.split_once(' '))
-        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-        .map(|(_, token)| token.trim().to_owned());
+    let token = bearer(request.headers()).map(str::to_owned);
     let Some(token) = token else {
         return refuse(StatusCode::UNAUTHORIZED, "This address takes calls of other services only.");
     };

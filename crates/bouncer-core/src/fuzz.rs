@@ -10,8 +10,10 @@ use crate::{
     Profile, QueryId, Stored, Ticket, User, WANTED_UPSTREAM,
 };
 
+type Target = (&'static str, fn(&[u8]));
+
 /// The targets of this crate: name and body.
-pub const TARGETS: &[(&str, fn(&[u8]))] = &[("bouncer_core", bouncer), ("entry_meta", meta)];
+pub const TARGETS: &[Target] = &[("bouncer_core", bouncer), ("entry_meta", meta)];
 
 const NET: NetworkId = NetworkId(Uuid::from_u128(1));
 

@@ -17,6 +17,8 @@ mod data;
 mod dial;
 mod door;
 mod feed;
+#[doc(hidden)]
+pub mod fuzz;
 mod hub;
 mod janitor;
 mod log;

@@ -64,7 +64,7 @@ pub fn list(
     Ok(all)
 }
 
-fn parse(text: &str) -> Result<Vec<WellKnownNetwork>, WellKnownError> {
+pub(crate) fn parse(text: &str) -> Result<Vec<WellKnownNetwork>, WellKnownError> {
     let file: File = toml::from_str(text)?;
     Ok(file.network.into_iter().map(Entry::offered).collect())
 }

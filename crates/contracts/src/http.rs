@@ -9,7 +9,7 @@ mod accounts;
 mod bouncers;
 mod client;
 mod data;
-mod sse;
+pub(crate) mod sse;
 mod wire;
 
 pub use accounts::{AccountsClient, accounts_router};

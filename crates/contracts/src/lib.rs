@@ -10,6 +10,8 @@
 mod accounts;
 mod bouncers;
 mod call;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod http;
 mod login;
 

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use crate::{Limit, Override, Table};
 
+type Target = (&'static str, fn(&[u8]));
+
 /// The targets of this crate: name and body.
-pub const TARGETS: &[(&str, fn(&[u8]))] = &[("plans", plans)];
+pub const TARGETS: &[Target] = &[("plans", plans)];
 
 /// An operator's `plans.toml`, and a limit's name.
 pub fn plans(data: &[u8]) {

@@ -14,6 +14,8 @@ mod error;
 mod export;
 mod feed;
 mod figures;
+#[doc(hidden)]
+pub mod fuzz;
 mod gatekeeper;
 mod keys;
 mod mail;

@@ -4,9 +4,9 @@
 //! (RFC 7662), metadata (RFC 8414 and OpenID discovery), RP-initiated and back-channel logout. Every client is first-party
 //! and configured: nobody registers, nobody is asked for consent.
 
-mod authorize;
+pub(crate) mod authorize;
 mod backchannel;
-mod client_auth;
+pub(crate) mod client_auth;
 mod introspect;
 mod logout;
 mod metadata;

@@ -14,13 +14,14 @@ use std::net::IpAddr;
 
 use axum::extract::{FromRequestParts, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use contracts::CallError;
+use service::assets::local_path;
 use service::clock::now_s;
 use service::sites::Origin;
 use service::view::Form;
-use service::web::{ClientIp, FormAction, Problem, SiteShell};
+use service::web::{ClientIp, FormAction, Problem, SiteShell, cookie};
 
 use crate::Gatekeeper;
 use crate::error::{Error, Result};
@@ -123,25 +124,14 @@ impl Visit {
     }
 }
 
-/// The value of a cookie.
-pub(crate) fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
-    headers
-        .get_all(header::COOKIE)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(';'))
-        .find_map(|pair| pair.trim().strip_prefix(name)?.strip_prefix('=').map(str::to_owned))
-}
-
 pub(crate) fn session_cookie(headers: &HeaderMap) -> Option<String> {
-    cookie(headers, COOKIE)
+    cookie(headers, COOKIE).map(str::to_owned)
 }
 
 /// Sets a cookie that only we get back. `seconds` of 0 takes it away.
 pub(crate) fn set_cookie(response: &mut Response, name: &str, value: &str, seconds: u64) {
-    let text = format!("{name}={value}; Path=/; Max-Age={seconds}; Secure; HttpOnly; SameSite=Lax");
-    if let Ok(text) = HeaderValue::from_str(&text) {
-        response.headers_mut().append(header::SET_COOKIE, text);
+    if let Some(cookie) = service::web::set_cookie(name, value, seconds) {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
     }
 }
 
@@ -163,13 +153,9 @@ impl Destination {
     }
 }
 
-/// One slash and then no other: `//host` and `/\host` are other hosts to a browser.
-fn is_own_path(next: &str) -> bool {
-    let mut bytes = next.bytes();
-    bytes.next() == Some(b'/')
-        && !matches!(bytes.next(), Some(b'/' | b'\\'))
-        && next.bytes().all(|b| b.is_ascii_graphic() && b != b'\\')
-        && next.len() <= 4096
+/// A path a `Location` header can carry as it is.
+pub(crate) fn is_own_path(next: &str) -> bool {
+    local_path(next).is_some() && next.is_ascii() && next.len() <= 4096
 }
 
 /// A query's value, form-decoded.

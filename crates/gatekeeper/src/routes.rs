@@ -6,14 +6,14 @@ use async_trait::async_trait;
 use auth::jwt::{ACCESS_TOKEN, Expect};
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use contracts::http::{Bearer, account_data_router, accounts_router};
 use contracts::{CallError, CallResult};
 use serde::Deserialize;
 use service::clock::now_s;
-use service::web::Edge;
+use service::web::{Edge, bearer};
 
 use crate::{Gatekeeper, oidc, pages};
 
@@ -49,8 +49,7 @@ impl Gatekeeper {
     }
 
     fn is_service(&self, headers: &HeaderMap) -> bool {
-        let token = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let Some(token) = token.and_then(|value| value.strip_prefix("Bearer ")) else { return false };
+        let Some(token) = bearer(headers) else { return false };
         let expect = Expect { issuer: self.issuer(), audience: NAME, types: &[ACCESS_TOKEN], now_s: now_s() };
         let caller = self.0.keys.verify::<Caller>(token, &expect);
         // A user's token names a user as its subject; a service's names the service itself.

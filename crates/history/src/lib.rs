@@ -11,6 +11,8 @@
 
 mod error;
 mod export;
+#[doc(hidden)]
+pub mod fuzz;
 mod model;
 mod options;
 mod store;

@@ -8,8 +8,10 @@ use crate::registration::{Act, NONCE_LEN, Registration};
 use crate::sts::StsValue;
 use crate::words;
 
+type Target = (&'static str, fn(&[u8]));
+
 /// The targets of this crate: name and body.
-pub const TARGETS: &[(&str, fn(&[u8]))] = &[("client_registration", registration)];
+pub const TARGETS: &[Target] = &[("client_registration", registration)];
 
 /// `\0alice\0pencil` in base64: PLAIN.
 const PLAIN: &[u8] = b"AGFsaWNlAHBlbmNpbA==";

@@ -16,8 +16,10 @@ use crate::framing::{LineBuffer, MAX_LINE, Piece, message};
 use crate::proxy::{Parsed, parse};
 use crate::registration::{self, Act, Answer, Registration};
 
+type Target = (&'static str, fn(&[u8]));
+
 /// The targets of this crate: name and body.
-pub const TARGETS: &[(&str, fn(&[u8]))] = &[
+pub const TARGETS: &[Target] = &[
     ("door_proxy", proxy),
     ("door_framing", framing),
     ("door_websocket", websocket),
@@ -63,20 +65,20 @@ pub fn websocket(data: &[u8]) {
     let stream = tokio::io::join(Cursor::new(data.to_vec()), tokio::io::sink());
     let mut cx = Context::from_waker(Waker::noop());
     let Poll::Ready(mut wire) = pin!(accept::upgraded(Box::new(stream), true)).poll(&mut cx) else { return };
-    for _ in 0..=data.len() + 1 {
+    let mut messages = 0;
+    let mut open = true;
+    while open {
         let read = wire.poll_read(&mut cx, &mut |piece| {
             if let Piece::Line(line) = piece {
                 assert!(!line.is_empty() && line.len() <= MAX_LINE);
                 assert!(!line.iter().any(|byte| matches!(byte, 0 | b'\r' | b'\n')));
             }
         });
-        match read {
-            Poll::Ready(Ok(true)) => {}
-            Poll::Ready(Ok(false) | Err(_)) => return,
-            Poll::Pending => panic!("all of it is there"),
-        }
+        assert!(read.is_ready(), "all of it is there");
+        open = matches!(read, Poll::Ready(Ok(true)));
+        messages += 1;
+        assert!(messages <= data.len() + 1, "more messages than bytes");
     }
-    panic!("more messages than bytes");
 }
 
 /// Line by line what a client says before it is in; a payload's length decides what the backend says to it.

@@ -19,8 +19,10 @@ use crate::tags::{self, Tags};
 use crate::write::{MessageBuf, line};
 use crate::{batch, ctcp, names, reply, split, time};
 
+type Target = (&'static str, fn(&[u8]));
+
 /// The targets of this crate: name and body.
-pub const TARGETS: &[(&str, fn(&[u8]))] = &[
+pub const TARGETS: &[Target] = &[
     ("message", message),
     ("tags", tags),
     ("isupport", isupport),

@@ -123,7 +123,7 @@ fn close<W: Write>(
 }
 
 /// The file's place in the archive: below the service's folder, whatever the service calls it.
-fn path_of(service: &str, path: &str) -> String {
+pub(crate) fn path_of(service: &str, path: &str) -> String {
     let safe: Vec<&str> =
         path.split(['/', '\\']).filter(|part| !part.is_empty() && *part != "." && *part != "..").collect();
     format!("irc-now/{service}/{}", if safe.is_empty() { "data".to_owned() } else { safe.join("/") })

@@ -9,6 +9,8 @@ mod app;
 pub mod clients;
 mod export;
 mod fresh;
+#[doc(hidden)]
+pub mod fuzz;
 mod live;
 mod network_form;
 mod pages;

@@ -21,6 +21,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::config::ConfigValue;
 
 pub use ranges::is_public;
+pub(crate) use ranges::parse_address;
 
 /// A host and a port, as an exception names them.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -34,7 +35,7 @@ pub struct HostPort {
 impl HostPort {
     /// The pair in the one form that is compared.
     pub fn new(host: &str, port: u16) -> Self {
-        let host = host.trim_matches(['[', ']']).trim_end_matches('.').to_ascii_lowercase();
+        let host = host.trim_start_matches('[').trim_end_matches([']', '.']).to_ascii_lowercase();
         Self { host, port }
     }
 }
@@ -44,11 +45,9 @@ impl FromStr for HostPort {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let (host, port) = text.rsplit_once(':').ok_or("it has no port")?;
-        if host.is_empty() {
-            return Err("it has no host".to_owned());
-        }
         let port = port.parse().map_err(|_| format!("`{port}` is no port"))?;
-        Ok(Self::new(host, port))
+        let pair = Self::new(host, port);
+        if pair.host.is_empty() { Err("it has no host".to_owned()) } else { Ok(pair) }
     }
 }
 

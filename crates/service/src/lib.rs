@@ -9,6 +9,8 @@ pub mod clock;
 pub mod config;
 pub mod db;
 pub mod dialer;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod health;
 pub mod hosts;
 pub mod http;

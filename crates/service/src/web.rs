@@ -7,8 +7,10 @@
 
 mod accept;
 mod client_ip;
+mod credentials;
 mod csrf;
 mod edge;
+pub(crate) mod fuzz;
 mod headers;
 mod problem;
 mod request_id;
@@ -17,6 +19,7 @@ mod shell;
 
 pub use accept::{Format, wants};
 pub use client_ip::{Cidr, ClientIp};
+pub use credentials::{bearer, cookie, set_cookie};
 pub use edge::Edge;
 pub use headers::{ContentSecurityPolicy, FormAction};
 pub use problem::Problem;

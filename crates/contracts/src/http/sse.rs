@@ -19,9 +19,9 @@ const MAX_EVENT: usize = 8 * 1024 * 1024;
 
 /// One event as read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Event {
+pub(crate) struct Event {
     /// The JSON value.
-    pub(super) data: String,
+    pub(crate) data: String,
 }
 
 /// A stream of values as an answer, with a comment now and then so that neither its reader nor anything between takes it for
@@ -57,14 +57,14 @@ fn until_silent<B: Send + 'static, E: Send + 'static>(
 
 /// Takes bytes and gives whole events (WHATWG HTML §9.2, as far as both our ends speak it).
 #[derive(Default)]
-pub(super) struct Parser {
+pub(crate) struct Parser {
     line: Vec<u8>,
     data: String,
 }
 
 impl Parser {
     /// The events `bytes` complete; `None` once an event grew beyond [`MAX_EVENT`].
-    pub(super) fn feed(&mut self, bytes: &[u8]) -> Option<Vec<Event>> {
+    pub(crate) fn feed(&mut self, bytes: &[u8]) -> Option<Vec<Event>> {
         let mut events = Vec::new();
         for byte in bytes {
             if *byte != b'\n' {

@@ -9,6 +9,7 @@ use service::web::Problem;
 use url::Url;
 
 use crate::Gatekeeper;
+use crate::clients::Client;
 use crate::error::Result;
 use crate::pages::{session_cookie, trouble};
 use crate::secret::sha256;
@@ -36,16 +37,21 @@ pub struct Wish {
 }
 
 /// Why a wish is not granted.
-enum Refused {
+#[derive(Debug)]
+pub(crate) enum Refused {
     /// The client or its redirect URI is not known: nothing may be sent there.
     Here(&'static str),
     /// Told to the relying party, at this address.
     Back(Box<Url>),
 }
 
-impl Gatekeeper {
-    /// The wish in a query, as far as it can be granted to anybody.
-    fn wish(&self, query: &str) -> std::result::Result<Wish, Refused> {
+impl Wish {
+    /// The wish in a query, as far as it can be granted to anybody; `client` looks one up by its id.
+    pub(crate) fn read<'a>(
+        query: &str,
+        client: impl Fn(&str) -> Option<&'a Client>,
+        issuer: &str,
+    ) -> std::result::Result<Self, Refused> {
         let pairs: Vec<(String, String)> = url::form_urlencoded::parse(query.as_bytes())
             .map(|(k, v)| (k.into_owned(), v.into_owned()))
             .collect();
@@ -55,7 +61,7 @@ impl Gatekeeper {
                 .find(|(known, value)| known == name && !value.is_empty())
                 .map(|(_, value)| value.as_str())
         };
-        let client = get("client_id").and_then(|id| self.client(id));
+        let client = get("client_id").and_then(client);
         let client = client.ok_or(Refused::Here("The site that sent you here is not known."))?;
         let redirect_uri = get("redirect_uri").and_then(|uri| client.redirects_to(uri));
         let redirect_uri = redirect_uri
@@ -64,7 +70,7 @@ impl Gatekeeper {
         let state = get("state").map(str::to_owned);
         let back = |code, text| {
             let answer = [("error", code), ("error_description", text)];
-            Refused::Back(Box::new(self.way_back(&redirect_uri, state.as_deref(), &answer)))
+            Refused::Back(Box::new(way_back(issuer, &redirect_uri, state.as_deref(), &answer)))
         };
         for (index, (name, _)) in pairs.iter().enumerate() {
             if pairs[..index].iter().any(|(earlier, _)| earlier == name) {
@@ -101,6 +107,27 @@ impl Gatekeeper {
             login_hint: get("login_hint").map(str::to_owned),
         })
     }
+}
+
+/// The address at the relying party that an answer goes to.
+fn way_back(issuer: &str, redirect_uri: &Url, state: Option<&str>, answer: &[(&str, &str)]) -> Url {
+    let mut url = redirect_uri.clone();
+    {
+        let mut query = url.query_pairs_mut();
+        query.extend_pairs(answer);
+        if let Some(state) = state {
+            query.append_pair("state", state);
+        }
+        // RFC 9207: so that one provider's answer cannot be passed off as another's.
+        query.append_pair("iss", issuer);
+    }
+    url
+}
+
+impl Gatekeeper {
+    fn wish(&self, query: &str) -> std::result::Result<Wish, Refused> {
+        Wish::read(query, |id| self.client(id), self.issuer())
+    }
 
     /// A code for somebody who is signed in, and the way back with it.
     async fn granted(&self, wish: &Wish, who: &SignedIn, now: i64) -> Result<Url> {
@@ -120,21 +147,7 @@ impl Gatekeeper {
         self.0.store.insert_code(&mut tx, &sha256(code.as_bytes()), &row).await?;
         self.0.store.session_joined(&mut tx, &who.session.sid, &wish.client).await?;
         self.0.store.commit(tx).await?;
-        Ok(self.way_back(&wish.redirect_uri, wish.state.as_deref(), &[("code", &code)]))
-    }
-
-    fn way_back(&self, redirect_uri: &Url, state: Option<&str>, answer: &[(&str, &str)]) -> Url {
-        let mut url = redirect_uri.clone();
-        {
-            let mut query = url.query_pairs_mut();
-            query.extend_pairs(answer);
-            if let Some(state) = state {
-                query.append_pair("state", state);
-            }
-            // RFC 9207: so that one provider's answer cannot be passed off as another's.
-            query.append_pair("iss", self.issuer());
-        }
-        url
+        Ok(way_back(self.issuer(), &wish.redirect_uri, wish.state.as_deref(), &[("code", &code)]))
     }
 
     /// The origin a sign-in that began at `next` finally leads to: pages name it in their `form-action`.
@@ -183,7 +196,7 @@ pub async fn authorize(
         },
         (None, Some("none")) => {
             let answer = [("error", "login_required"), ("error_description", "Nobody is signed in.")];
-            see_other(&gate.way_back(&wish.redirect_uri, wish.state.as_deref(), &answer))
+            see_other(&way_back(gate.issuer(), &wish.redirect_uri, wish.state.as_deref(), &answer))
         }
         (None, prompt) => {
             let page = if prompt == Some("create") { "/sign-up" } else { "/sign-in" };

@@ -112,7 +112,7 @@ impl Gatekeeper {
 }
 
 /// Name and secret of a Basic header; both are form-encoded inside (RFC 6749 §2.3.1).
-fn basic(headers: &HeaderMap) -> Option<(String, String)> {
+pub(crate) fn basic(headers: &HeaderMap) -> Option<(String, String)> {
     let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, encoded) = value.split_once(' ')?;
     if !scheme.eq_ignore_ascii_case("basic") {
@@ -127,13 +127,6 @@ fn basic(headers: &HeaderMap) -> Option<(String, String)> {
             .unwrap_or_default()
     };
     Some((plain(id), plain(secret)))
-}
-
-/// The token of a Bearer header.
-pub fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, token) = value.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
 #[cfg(test)]

@@ -6,7 +6,9 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use service::clock::now_s;
 
-use super::client_auth::{OAuthError, bearer};
+use service::web::bearer;
+
+use super::client_auth::OAuthError;
 use super::tokens::UserClaims;
 use crate::Gatekeeper;
 

@@ -75,7 +75,7 @@ pub async fn callback(
     RawQuery(asked): RawQuery,
 ) -> Response {
     let journey =
-        cookie(&headers, JOURNEY).and_then(|sealed| gate.open_text::<Journey>(JOURNEY_SEAL, &sealed));
+        cookie(&headers, JOURNEY).and_then(|sealed| gate.open_text::<Journey>(JOURNEY_SEAL, sealed));
     let state = query(asked.as_deref(), "state");
     let Some(journey) = journey.filter(|journey| journey.until >= visit.now && journey.state == state) else {
         let advice = "Start again from the page you came from.";

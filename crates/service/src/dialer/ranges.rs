@@ -57,7 +57,7 @@ fn in_v6(address: Ipv6Addr, network: Ipv6Addr, length: u32) -> bool {
 
 /// A literal address, in every form the system's resolver takes for one: `127.1`, `0x7f000001`, `017700000001`,
 /// `[::1]`, `fe80::1%eth0`. What is read here is checked here and never looked up.
-pub(super) fn parse_address(text: &str) -> Option<IpAddr> {
+pub(crate) fn parse_address(text: &str) -> Option<IpAddr> {
     let text = text.split('%').next().unwrap_or(text);
     text.parse().ok().or_else(|| loose_v4(text).map(IpAddr::V4))
 }

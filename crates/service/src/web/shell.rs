@@ -1,6 +1,5 @@
 //! What the layout of every page needs to know.
 
-use http::header::COOKIE;
 use http::{HeaderMap, Uri};
 
 use crate::sites::Sites;
@@ -62,14 +61,9 @@ impl SiteShell {
 }
 
 fn theme(headers: &HeaderMap) -> Option<&'static str> {
-    headers
-        .get_all(COOKIE)
-        .iter()
-        .filter_map(|cookies| cookies.to_str().ok())
-        .flat_map(|cookies| cookies.split(';'))
-        .find_map(|cookie| match cookie.trim() {
-            "theme=dark" => Some("dark"),
-            "theme=light" => Some("light"),
-            _ => None,
-        })
+    match super::cookie(headers, "theme")? {
+        "dark" => Some("dark"),
+        "light" => Some("light"),
+        _ => None,
+    }
 }
