@@ -1,5 +1,6 @@
 //! A small IRC client for tests: it sends lines and waits for lines, and does nothing by itself but answer PING.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,21 +28,26 @@ pub struct Client {
 impl Client {
     /// Connects in the clear.
     pub async fn connect(port: u16) -> Result<Self> {
-        let stream = TcpStream::connect(crate::net::loopback(port)).await.context("connecting")?;
+        Self::connect_to(crate::net::loopback(port)).await
+    }
+
+    /// Connects in the clear, to any address.
+    pub async fn connect_to(address: SocketAddr) -> Result<Self> {
+        let stream = TcpStream::connect(address).await.context("connecting")?;
         Ok(Self::over(Box::new(stream)))
     }
 
     /// Connects over TLS and takes any certificate.
     pub async fn connect_tls(port: u16) -> Result<Self> {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Anyone))
-            .with_no_client_auth();
-        let stream = TcpStream::connect(crate::net::loopback(port)).await.context("connecting")?;
+        Self::connect_tls_to(crate::net::loopback(port)).await
+    }
+
+    /// Connects over TLS, to any address, and takes any certificate.
+    pub async fn connect_tls_to(address: SocketAddr) -> Result<Self> {
+        let stream = TcpStream::connect(address).await.context("connecting")?;
         let name = ServerName::try_from("localhost")?;
-        let stream = tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
+        let stream =
+            tokio_rustls::TlsConnector::from(Arc::new(any_certificate()?)).connect(name, stream).await?;
         Ok(Self::over(Box::new(stream)))
     }
 
@@ -191,6 +197,16 @@ pub fn base64(bytes: &[u8]) -> String {
         }
     }
     text
+}
+
+/// TLS for tests: any certificate is taken.
+pub(crate) fn any_certificate() -> Result<ClientConfig> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    Ok(ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Anyone))
+        .with_no_client_auth())
 }
 
 /// Takes any certificate.

@@ -28,8 +28,10 @@ mod apply;
 pub mod audit;
 pub mod kinds;
 pub mod namespace;
+pub mod node;
 pub mod pki;
 mod plane;
+pub mod standin;
 
 use anyhow::{Context, Result};
 use serde_json::Value;
@@ -37,6 +39,7 @@ use tokio::sync::{Mutex, OnceCell};
 
 pub use kinds::Kinds;
 pub use namespace::Namespace;
+pub use standin::{Mood, Standin};
 
 use plane::Plane;
 

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 mod cluster;
+mod node;
 mod supply;
 
 use std::path::Path;
