@@ -36,6 +36,9 @@ impl Keycloak {
         let import = folder.path().join("data/import");
         std::fs::create_dir_all(&import)?;
         std::fs::write(import.join("realm.json"), realm)?;
+        let hosts = folder.path().join("hosts");
+        // Java resolves `auth.localhost` as little as glibc does, and Keycloak calls us back there.
+        std::fs::write(&hosts, "127.0.0.1 localhost localhost.localdomain auth.localhost\n")?;
         let port = net::free_port()?;
         let mut command = Command::new(folder.path().join("bin/kc.sh"));
         command
@@ -44,6 +47,7 @@ impl Keycloak {
             .env("KC_BOOTSTRAP_ADMIN_USERNAME", "admin")
             .env("KC_BOOTSTRAP_ADMIN_PASSWORD", "admin")
             .env("JAVA_OPTS_KC_HEAP", "-Xms128m -Xmx512m")
+            .env("JAVA_OPTS_APPEND", format!("-Djdk.net.hosts.file={}", hosts.display()))
             .envs(environment.iter().copied());
         let log = parts::cache().join(format!("keycloak-{port}.log"));
         let mut process = Process::spawn(&mut command, &log)?;

@@ -263,6 +263,12 @@ impl Answer {
         Some(unescape(value))
     }
 
+    /// Where the page's form goes, if its address holds `part`.
+    pub fn form_action(&self, part: &str) -> Option<String> {
+        let actions = self.text.split("action=\"").skip(1).filter_map(|rest| rest.split('"').next());
+        actions.map(unescape).find(|action| action.contains(part))
+    }
+
     /// The ids in links that begin and end so.
     pub fn ids(&self, before: &str, after: &str) -> Vec<String> {
         let starts = self.text.match_indices(before).map(|(at, _)| &self.text[at + before.len()..]);

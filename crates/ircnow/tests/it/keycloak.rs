@@ -15,7 +15,7 @@ use crate::person::{self, PASSWORD};
 const SECRET: &str = "a-secret-of-this-test-only";
 
 /// The realm of the deployment, and an installation that logs in through it.
-fn start(allowed: &str) -> Result<(Keycloak, Installation)> {
+pub fn start(allowed: &str) -> Result<(Keycloak, Installation)> {
     let realm = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/keycloak/realm.json");
     let realm = std::fs::read_to_string(realm)?;
     let http = net::free_port()?;

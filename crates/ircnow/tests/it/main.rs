@@ -10,6 +10,7 @@ mod first_message;
 mod garbage;
 mod installation;
 mod keycloak;
+mod keycloak_ends;
 mod kill;
 mod local_network;
 mod pages;
