@@ -52,6 +52,9 @@ service::config! {
         pub smtp_url: Option<service::secrecy::SecretString>,
         /// Whom mail is from (`irc.now <no-reply@irc.now>`).
         pub mail_from: Option<String>,
+        /// The secret with which IRC servers of your own (soju, Ergo) ask what a token is worth (RFC 7662), as the client
+        /// `irc-server`. Without one they may not.
+        pub introspection_secret: Option<service::secrecy::SecretString>,
         /// The issuer of a Keycloak realm people log in through (`https://id.example/realms/ircnow`), instead of with passwords of ours.
         pub keycloak_issuer: Option<url::Url>,
         /// Our client id at the upstream issuer.

@@ -99,6 +99,10 @@ impl Gatekeeper {
         let store = Store::open(db).await?;
         let pepper = Pepper::open(&store, &deps.keyring).await?;
         let keys = Keys::open(store.clone(), deps.keyring.clone(), now_s()).await?;
+        let mut clients = deps.clients;
+        if let Some(secret) = &config.introspection_secret {
+            clients.push(Client::new("irc-server", Some(secret.clone())).introspecting());
+        }
         let upstream = Upstream::new(&config, &deps.sites, deps.http.clone())?;
         let inner = Inner {
             throttle: Throttle::new(store.clone(), pepper.clone()),
@@ -110,7 +114,7 @@ impl Gatekeeper {
             sites: deps.sites,
             http: deps.http,
             plans: deps.plans,
-            clients: deps.clients,
+            clients,
             figures: Figures::new(&deps.metrics),
             metrics: deps.metrics,
             data: RwLock::new(None),

@@ -142,6 +142,12 @@ impl Account {
         Ok(request.send().await?.status())
     }
 
+    /// What gatekeeper says to somebody who asks what a token is worth, with this in Basic authorization.
+    pub async fn introspect(&self, url: &str, basic: &str) -> Result<StatusCode> {
+        let request = self.http.post(url).header("authorization", format!("Basic {basic}"));
+        Ok(request.form(&[("token", "anything")]).send().await?.status())
+    }
+
     /// A request with every redirect followed.
     pub async fn follow(&self, method: Method, url: &str, form: Option<&[(&str, &str)]>) -> Result<Answer> {
         let (mut method, mut form, mut url) = (method, form, Url::parse(url)?);

@@ -9,6 +9,7 @@ mod domain;
 mod first_message;
 mod garbage;
 mod installation;
+mod irc_servers;
 mod keycloak;
 mod keycloak_ends;
 mod kill;
