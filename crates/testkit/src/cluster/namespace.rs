@@ -66,7 +66,8 @@ impl Drop for Namespace {
         // A runtime of its own: the test's may be ending. What is left goes with the control plane.
         let ending = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
-            runtime.block_on(tokio::time::timeout(Duration::from_secs(5), remove(name, admin))).ok()?.ok()
+            let removing = async { tokio::time::timeout(Duration::from_secs(5), remove(name, admin)).await };
+            runtime.block_on(removing).ok()?.ok()
         });
         let _ = ending.join();
     }

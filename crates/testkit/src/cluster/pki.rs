@@ -7,6 +7,7 @@ use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose,
 };
+use time::OffsetDateTime;
 
 /// An authority whose certificate is in a file.
 pub struct Authority {
@@ -53,6 +54,21 @@ impl Authority {
         let mut params = named(name, hosts.to_vec())?;
         params.extended_key_usages =
             vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        self.sign(params)
+    }
+
+    /// As [`Authority::server`], valid from `from` until `until`.
+    pub fn dated(
+        &self,
+        name: &str,
+        hosts: &[String],
+        from: OffsetDateTime,
+        until: OffsetDateTime,
+    ) -> Result<Leaf> {
+        let mut params = named(name, hosts.to_vec())?;
+        params.extended_key_usages =
+            vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        (params.not_before, params.not_after) = (from, until);
         self.sign(params)
     }
 
