@@ -1,5 +1,7 @@
 //! Who may ask the OpenID provider for anything: our own sites, our services, and what an operator adds (soju, Ergo).
 
+use std::sync::Arc;
+
 use secrecy::{ExposeSecret as _, SecretString};
 use service::secrets::same;
 use url::Url;
@@ -11,6 +13,8 @@ pub struct Client {
     pub id: String,
     /// Its secret; a client without one is public and proves itself by PKCE alone.
     pub secret: Option<SecretString>,
+    /// What else counts as its secret: those of keys that were rotated, before and after.
+    pub also: Option<Arc<dyn Fn(&str) -> bool + Send + Sync>>,
     /// Where codes may be sent: exact matches only.
     pub redirect_uris: Vec<Url>,
     /// Where a browser may go after it logged out: exact matches only.
@@ -38,6 +42,7 @@ impl Client {
         Self {
             id: id.into(),
             secret,
+            also: None,
             redirect_uris: Vec::new(),
             post_logout_redirect_uris: Vec::new(),
             backchannel_logout_uri: None,
@@ -74,8 +79,16 @@ impl Client {
         self
     }
 
+    /// The same client, which may prove itself with whatever `good` takes, too.
+    pub fn proven_by(mut self, good: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
+        self.also = Some(Arc::new(good));
+        self
+    }
+
     pub(crate) fn has_secret(&self, given: &str) -> bool {
-        self.secret.as_ref().is_some_and(|kept| same(kept.expose_secret().as_bytes(), given.as_bytes()))
+        let kept = self.secret.as_ref();
+        kept.is_some_and(|kept| same(kept.expose_secret().as_bytes(), given.as_bytes()))
+            || self.also.as_ref().is_some_and(|good| good(given))
     }
 
     pub(crate) fn redirects_to(&self, uri: &str) -> Option<&Url> {

@@ -116,6 +116,11 @@ pub async fn gatekeeper(common: Common) -> Result<()> {
 pub async fn bouncer(common: Common) -> Result<()> {
     let role = Role::open(&common, "bouncer")?;
     let bouncer = wiring::bouncer(&role.base, role.accounts(), role.certificate()?, None).await?;
+    let kept = bouncer.clone();
+    wiring::follow_keys(&role.base, move || {
+        let kept = kept.clone();
+        async move { Ok(kept.reseal().await?) }
+    });
     tracing::info!(plain = %bouncer.addresses().plain, tls = %bouncer.addresses().tls, "the door is open");
     let internal =
         wiring::guarded(&role.verifier()?, "bouncer", &["portal", "gatekeeper"], bouncer.internal());
@@ -142,6 +147,11 @@ pub async fn portal(common: Common) -> Result<()> {
     };
     let portal =
         wiring::portal(&role.base, &role.http, role.accounts(), role.bouncers(), data, door, None).await?;
+    let kept = portal.clone();
+    wiring::follow_keys(&role.base, move || {
+        let kept = kept.clone();
+        async move { Ok(kept.reseal().await?) }
+    });
     let internal = wiring::guarded(&role.verifier()?, "portal", &["gatekeeper"], portal.internal());
     let hosts = service::hosts::Hosts::new()
         .site(&role.base.sites.root, portal.site())

@@ -19,7 +19,7 @@ use service::health::Readiness;
 use service::http::HttpClient;
 use service::metrics::Metrics;
 use service::paths::DataDir;
-use service::secrets::{Keyring, service_secret};
+use service::secrets::{Keyring, is_service_secret, service_secret};
 use service::shutdown::Shutdown;
 use service::sites::{IrcAddress, Sites, SitesConfig};
 use service::telemetry::LogConfig;
@@ -98,6 +98,45 @@ impl Base {
     }
 }
 
+/// How often a process looks whether another has rotated the keys.
+const LOOK_FOR_KEYS: Duration = Duration::from_secs(2);
+
+/// Follows `secret.key`: once another process has put a key in front, this one has it too, and `reseal` seals what it keeps
+/// under it. Keys from the environment come with a restart.
+pub fn follow_keys<F>(base: &Base, reseal: impl Fn() -> F + Send + Sync + 'static)
+where
+    F: Future<Output = Result<()>> + Send + 'static,
+{
+    let (path, keyring) = (base.data.path().join("secret.key"), base.keyring.clone());
+    if base.source.variable(service::secrets::KEY_VARIABLE).ok().flatten().is_some() {
+        return;
+    }
+    let changed = |path: &PathBuf| std::fs::metadata(path).and_then(|file| file.modified()).ok();
+    let mut known = changed(&path);
+    base.shutdown.spawn_until("keys", async move {
+        loop {
+            tokio::time::sleep(LOOK_FOR_KEYS).await;
+            let now = changed(&path);
+            if now.is_none() || now == known {
+                continue;
+            }
+            let done = match keyring.reload(&path) {
+                Ok(()) => reseal().await,
+                Err(error) => Err(error.into()),
+            };
+            match done {
+                Ok(()) => {
+                    known = now;
+                    tracing::info!("the keys were rotated: what is kept here is sealed under the new one");
+                }
+                Err(error) => {
+                    tracing::warn!(error = format!("{error:#}"), "the rotated keys cannot be used yet");
+                }
+            }
+        }
+    });
+}
+
 /// The compiled-in plans, with the operator's file over them.
 pub fn plans(source: &Source) -> Result<Table> {
     let Some(path) = PlansConfig::load(source)?.path else { return Ok(Table::compiled_in()?) };
@@ -149,11 +188,17 @@ fn clients(base: &Base) -> Result<Vec<Client>> {
         login.after_logout.parse()?,
         login.backchannel_logout_uri().parse()?,
     );
-    Ok(vec![
+    let all = [
         portal.calling(["gatekeeper", "bouncer"]),
         Client::new("bouncer", Some(base.secret_of("bouncer"))).calling(["gatekeeper"]).introspecting(),
         Client::new("gatekeeper", Some(base.secret_of("gatekeeper"))).calling(["bouncer", "portal"]),
-    ])
+    ];
+    // Keys may be rotated while processes of before run: each is known by the key it began with.
+    let proven = |client: Client| {
+        let (keyring, shared, id) = (base.keyring.clone(), base.service.secret.clone(), client.id.clone());
+        client.proven_by(move |given| is_service_secret(&keyring, shared.as_ref(), &id, given))
+    };
+    Ok(all.into_iter().map(proven).collect())
 }
 
 /// What the portal tells the issuer about itself, in both their processes.

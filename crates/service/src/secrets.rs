@@ -222,6 +222,14 @@ impl Keyring {
         Ok(())
     }
 
+    /// Takes the keys of a file in place of those this keyring and its clones have: what another process has put there.
+    pub fn reload(&self, path: &Path) -> Result<(), SecretError> {
+        let unusable = |source| SecretError::File { path: path.to_owned(), source };
+        let text = Zeroizing::new(std::fs::read_to_string(path).map_err(unusable)?);
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Self::parse(&text)?.keys();
+        Ok(())
+    }
+
     /// What every value begins with that is sealed from now on: stores find by it what [`Keyring::reseal`] has to move.
     pub fn mark(&self) -> Vec<u8> {
         let mut mark = vec![VERSION];
@@ -298,16 +306,30 @@ fn key_of<'a>(keys: &'a [Key], head: &[u8]) -> Option<&'a Key> {
 /// The client secret of a service at gatekeeper, as both sides work it out: from `shared` (`IRCNOW_SERVICE_SECRET`) where
 /// it is set, else from the keyring of the data folder they share.
 pub fn service_secret(keyring: &Keyring, shared: Option<&SecretString>, service: &str) -> SecretString {
+    let newest = service_secrets(keyring, shared, service).into_iter().next();
+    newest.unwrap_or_else(|| SecretString::from(String::new()))
+}
+
+/// Whether `given` is a service's secret, worked out from any key of the keyring: a process that began before the keys
+/// were rotated is let in as one that began after.
+pub fn is_service_secret(
+    keyring: &Keyring,
+    shared: Option<&SecretString>,
+    service: &str,
+    given: &str,
+) -> bool {
+    let good = service_secrets(keyring, shared, service);
+    good.iter().any(|secret| same(secret.expose_secret().as_bytes(), given.as_bytes()))
+}
+
+fn service_secrets(keyring: &Keyring, shared: Option<&SecretString>, service: &str) -> Vec<SecretString> {
     let label = format!("service:{service}");
-    let bytes = match shared {
+    let all = match shared {
         Some(secret) => {
-            let mut digest = digest::Context::new(&digest::SHA256);
-            digest.update(secret.expose_secret().as_bytes());
-            let mut raw = [0; 32];
-            raw.copy_from_slice(digest.finish().as_ref());
-            Keyring::of(vec![Key::new(raw)]).derive(&label)
+            Keyring::of(vec![Key::new(sha256(secret.expose_secret().as_bytes()))]).derive_all(&label)
         }
-        None => keyring.derive(&label),
+        None => keyring.derive_all(&label),
     };
-    SecretString::from(bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+    let hex = |bytes: &[u8; 32]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    all.iter().map(|bytes| SecretString::from(hex(bytes))).collect()
 }

@@ -115,8 +115,8 @@ async fn rotate_key(context: &Context, admin: &Admin) -> Result<String> {
             "Every stored secret is sealed under a new key, and nothing has to be restarted."
         }
         None => {
-            "Gatekeeper's secrets are sealed under a new key. The bouncer and the portal seal theirs when they start: if \
-             they run as processes of their own, restart gatekeeper, then the bouncer and the portal."
+            "Gatekeeper's secrets are sealed under a new key. The bouncer and the portal, where they run as processes of \
+             their own, seal theirs within seconds or when they start. Nothing has to be restarted."
         }
     };
     Ok(format!(

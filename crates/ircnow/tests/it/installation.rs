@@ -20,6 +20,9 @@ pub enum Layout {
     ThreeProcesses,
 }
 
+/// The roles, in the order of their processes.
+const ROLES: [&str; 3] = ["gatekeeper", "bouncer", "portal"];
+
 /// A running installation.
 pub struct Installation {
     processes: Vec<Process>,
@@ -113,23 +116,34 @@ impl Installation {
                 }
                 vec![Process::spawn(&mut up, &self.data.path().join("up.log"))?]
             }
-            Layout::ThreeProcesses => {
-                let role = |name: &str, listen: u16| {
-                    let admin = self.environment[&format!("IRCNOW_ROLE_{}", name.to_uppercase())]
-                        .replace("http://", "");
-                    let mut command = self.command(&[name]);
-                    command
-                        .env("IRCNOW_ROLE_LISTEN", format!("127.0.0.1:{listen}"))
-                        .env("IRCNOW_ROLE_ADMIN_LISTEN", admin);
-                    Process::spawn(&mut command, &self.data.path().join(format!("{name}.log")))
-                };
-                vec![
-                    role("gatekeeper", self.gatekeeper_http)?,
-                    role("bouncer", 0)?,
-                    role("portal", self.http)?,
-                ]
-            }
+            Layout::ThreeProcesses => ROLES.iter().map(|role| self.role(role)).collect::<Result<_>>()?,
         };
+        self.wait_until_up()
+    }
+
+    /// Stops one role's process in order and starts it again.
+    pub fn restart(&mut self, role: &str) -> Result<()> {
+        let index = ROLES.iter().position(|known| *known == role).context("a role")?;
+        let status = self.processes[index].stop(START)?;
+        anyhow::ensure!(status.success(), "{status}: {}", self.processes[index].output());
+        self.processes[index] = self.role(role)?;
+        self.wait_until_up()
+    }
+
+    fn role(&self, name: &str) -> Result<Process> {
+        let listen = match name {
+            "gatekeeper" => self.gatekeeper_http,
+            "portal" => self.http,
+            _ => 0,
+        };
+        let mut command = self.command(&[name]);
+        command
+            .env("IRCNOW_ROLE_LISTEN", format!("127.0.0.1:{listen}"))
+            .env("IRCNOW_ROLE_ADMIN_LISTEN", self.admin_url(name).replace("http://", ""));
+        Process::spawn(&mut command, &self.data.path().join(format!("{name}.log")))
+    }
+
+    fn wait_until_up(&self) -> Result<()> {
         if self.layout == Layout::ThreeProcesses {
             net::wait_for_port(self.gatekeeper_http, START).with_context(|| self.output())?;
         }
@@ -187,6 +201,12 @@ impl Installation {
     /// The id of the one process, or of the first.
     pub fn id(&self) -> u32 {
         self.processes[0].id()
+    }
+
+    /// What one role's process printed since it started.
+    pub fn output_of(&self, role: &str) -> String {
+        let index = ROLES.iter().position(|known| *known == role);
+        index.and_then(|index| self.processes.get(index)).map(Process::output).unwrap_or_default()
     }
 
     /// The process id of the local network's server, as its pid file names it.

@@ -17,4 +17,5 @@ mod local_network;
 mod pages;
 mod person;
 mod revoked;
+mod rotate;
 mod troubles;
