@@ -61,6 +61,18 @@ pub enum Effect {
         /// The question.
         query: Query,
     },
+    /// A device is here for the first time: keep where it begins, durably before it is answered with
+    /// [`crate::Input::Answer`]. Until then it is given nothing.
+    Begin {
+        /// Comes back in the answer.
+        id: QueryId,
+        /// Whose.
+        device: DeviceId,
+        /// Of which.
+        network: NetworkId,
+        /// Where.
+        cursor: Cursor,
+    },
     /// Ask the shell to change networks; answer with [`crate::Input::Reply`].
     Request {
         /// Comes back in the answer.

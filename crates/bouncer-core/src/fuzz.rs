@@ -37,7 +37,7 @@ impl Played {
                     let stored = Stored { position: Position { epoch: 1, offset }, entry: (*entry).clone() };
                     self.appends.push_back((ticket, stored));
                 }
-                Effect::Query { id, .. } => self.queries.push_back(id),
+                Effect::Query { id, .. } | Effect::Begin { id, .. } => self.queries.push_back(id),
                 Effect::Device { bytes, .. } | Effect::Upstream { bytes, .. } => {
                     self.written += bytes.len();
                     assert!(whole(&bytes), "only whole lines leave");

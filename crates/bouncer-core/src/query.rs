@@ -131,6 +131,8 @@ pub enum Answer {
     Targets(Vec<(Box<[u8]>, i64)>),
     /// To `SetMarker`.
     Marker(i64),
+    /// To [`crate::Effect::Begin`]: it is kept.
+    Begun,
     /// A bound's msgid is not known in that buffer.
     UnknownMsgid,
     /// The store cannot answer.

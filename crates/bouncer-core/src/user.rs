@@ -7,8 +7,7 @@ use crate::device::seen::Seen;
 use crate::device::{Conn, Reading};
 use crate::network::{Network, Phase};
 use crate::{
-    Answer, Attach, Cap, CapSet, Commit, ConnId, Cursor, Effect, Input, NetworkId, NetworkSetup, Profile,
-    QueryId,
+    Answer, Cap, CapSet, Commit, ConnId, Cursor, Effect, Input, NetworkId, NetworkSetup, Profile, QueryId,
 };
 use crate::{RequestId, Ticket};
 
@@ -22,6 +21,8 @@ pub(crate) enum Question {
     Refill(ConnId, Cursor),
     /// A command of a connection.
     Command(ConnId, crate::chathistory::Asked),
+    /// A connection waits until it is kept where its device begins.
+    Begin(ConnId),
     /// A read marker moves; the connection that moved it, the target as it wrote it.
     Marker { conn: ConnId, network: NetworkId, target: Box<[u8]>, verb: &'static str },
 }
@@ -30,7 +31,7 @@ impl Question {
     /// The connection that waits for the answer and nobody else does.
     pub fn conn(&self) -> Option<ConnId> {
         match self {
-            Self::Refill(conn, _) | Self::Command(conn, _) => Some(*conn),
+            Self::Refill(conn, _) | Self::Command(conn, _) | Self::Begin(conn) => Some(*conn),
             Self::Marker { .. } => None,
         }
     }
@@ -119,7 +120,7 @@ impl User {
             Input::Committed { network, results } => self.committed(network, results),
             Input::Answer { id, answer } => self.answered(id, answer),
             Input::Reply { id, result } => self.wish_answered(id, result),
-            Input::Attach { conn, attach } => self.attach_conn(conn, attach),
+            Input::Attach { conn, attach } => self.attach(conn, attach),
             Input::DeviceLine { conn, line } => self.device_line(conn, line),
             Input::Caps { conn, caps } => self.caps_changed(conn, caps),
             Input::Lagging { conn } => self.lagging(conn),
@@ -221,13 +222,6 @@ impl User {
         conns.into_iter().for_each(|conn| self.reply_notice(conn, &text));
     }
 
-    fn attach_conn(&mut self, conn: ConnId, attach: Attach) {
-        self.attach(conn, attach);
-        self.seen_begins(conn);
-        let network = self.conn(conn).and_then(|at| self.conns.get(at)).and_then(|conn| conn.network);
-        self.away_of(network);
-    }
-
     fn caps_changed(&mut self, id: ConnId, caps: CapSet) {
         let Some(conn) = self.conn(id).and_then(|at| self.conns.get_mut(at)) else { return };
         let before = std::mem::replace(&mut conn.caps, caps);
@@ -305,6 +299,10 @@ impl User {
         match self.asked.remove(&id) {
             Some(Question::Refill(conn, asked_at)) => self.refilled(id, conn, asked_at, answer),
             Some(Question::Command(conn, asked)) => self.history_answered(conn, &asked, answer),
+            Some(Question::Begin(conn)) => {
+                self.begun(conn, answer == Answer::Begun);
+                self.welcome(conn);
+            }
             Some(Question::Marker { conn, network, target, verb }) => {
                 self.marker_answered(conn, network, &target, verb, answer);
             }

@@ -9,7 +9,6 @@ use contracts::{Accounts, NetworkId, WellKnownNetwork};
 use history::History;
 use irc_client::{Dial, HostLimiter};
 use service::dialer::Guarded;
-use tokio::sync::Notify;
 use uuid::Uuid;
 
 use crate::metrics::BouncerMetrics;
@@ -56,24 +55,12 @@ impl Context {
 #[derive(Default)]
 pub struct SeenCursors {
     noted: Mutex<HashMap<(Uuid, NetworkId), Cursor>>,
-    hurry: Notify,
 }
 
 impl SeenCursors {
     /// Notes one.
     pub fn note(&self, device: Uuid, network: NetworkId, cursor: Cursor) {
         self.lock().insert((device, network), cursor);
-    }
-
-    /// What was noted is written at once: a device's first cursor, without which it would begin anew after a crash and
-    /// miss what it was not told before.
-    pub fn hurry(&self) {
-        self.hurry.notify_one();
-    }
-
-    /// Waits until somebody is in a hurry.
-    pub async fn hurried(&self) {
-        self.hurry.notified().await;
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<(Uuid, NetworkId), Cursor>> {

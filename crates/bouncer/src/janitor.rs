@@ -21,8 +21,7 @@ pub fn start(context: &Arc<Context>, shutdown: &Shutdown) {
     let seen = Arc::clone(context);
     shutdown.spawn_until("bouncer cursors", async move {
         loop {
-            // What becomes urgent while it writes is written together the next time.
-            let _ = tokio::time::timeout(CURSORS_EVERY, seen.seen.hurried()).await;
+            tokio::time::sleep(CURSORS_EVERY).await;
             if let Err(error) = seen.seen.write(&seen.store).await {
                 tracing::warn!(%error, "how far devices have read could not be kept yet");
             }

@@ -3,7 +3,7 @@
 use super::{Conn, Reading};
 use crate::network::gate::Out;
 use crate::user::User;
-use crate::{Attach, Cap, ConnId, Cursor, Effect, NetworkId, OFFERED_ALWAYS, PASSED_THROUGH};
+use crate::{Attach, Cap, ConnId, Effect, NetworkId, OFFERED_ALWAYS, PASSED_THROUGH};
 
 /// How long one that said QUIT may take to answer for what it was given.
 const LEAVE_MS: i64 = 1_000;
@@ -36,9 +36,9 @@ impl User {
         };
         let at = network.and_then(|id| self.network(id));
         let delivered = at.and_then(|at| self.networks.get(at)).map(|n| n.gate.delivered).unwrap_or_default();
-        let cursor = network.and_then(|network| self.cursor_of(&attach, network)).unwrap_or(delivered);
-        let shared =
-            self.conns.iter().any(|c| c.device == attach.device && c.network == network && network.is_some());
+        let kept = attach.cursors.iter().find(|(id, _)| Some(*id) == network).map(|(_, cursor)| *cursor);
+        let cursor = network.and_then(|network| self.seen_floor(attach.device, network)).or(kept);
+        let cursor = cursor.unwrap_or(delivered);
         let conn = Conn {
             id,
             device: attach.device,
@@ -63,24 +63,36 @@ impl User {
             away: None,
         };
         self.conns.push(conn);
-        let burst = self.burst(id);
-        match at.and_then(|at| self.networks.get_mut(at)) {
-            Some(network) => network.gate.pass(Out::Begin { conn: id, burst: burst.into() }),
-            None => {
-                self.cx.device(id, burst);
-                if let Some(conn) = self.conn(id).and_then(|at| self.conns.get_mut(at)) {
-                    conn.reading = Reading::Live;
-                    conn.exact = false;
-                }
-            }
+        self.away_of(network);
+        if !self.seen_begins(id, kept.is_some()) {
+            self.welcome(id);
         }
         if let Some(hint) = hint {
             self.say_to(id, &hint);
         }
-        if let Some(at) = at {
-            self.release(at);
-            self.greet(id, at, shared);
+    }
+
+    /// It may be given something, from 001 on.
+    pub(crate) fn welcome(&mut self, id: ConnId) {
+        let burst = self.burst(id);
+        let Some(index) = self.conn(id) else { return };
+        let Some((device, network)) = self.conns.get(index).map(|conn| (conn.device, conn.network)) else {
+            return;
+        };
+        let Some(at) = network.and_then(|network| self.network(network)) else {
+            if let Some(conn) = self.conns.get_mut(index) {
+                conn.reading = Reading::Live;
+                conn.exact = false;
+            }
+            return self.cx.device(id, burst);
+        };
+        if let Some(network) = self.networks.get_mut(at) {
+            network.gate.pass(Out::Begin { conn: id, burst: burst.into() });
         }
+        self.release(at);
+        let same = |other: &Conn| other.id != id && other.device == device && other.network == network;
+        let shared = self.conns.iter().any(same);
+        self.greet(id, at, shared);
     }
 
     /// What a freshly attached device has to know that its burst does not say.
@@ -146,13 +158,6 @@ impl User {
                 first.setup.name
             ))),
         }
-    }
-
-    /// How far a device has seen a network: what we know of it, else what the shell kept.
-    fn cursor_of(&self, attach: &Attach, network: NetworkId) -> Option<Cursor> {
-        let told = self.seen.iter().find(|seen| seen.device == attach.device && seen.network == network);
-        let kept = attach.cursors.iter().find(|(id, _)| *id == network).map(|(_, cursor)| *cursor);
-        told.map(|seen| seen.floor()).or(kept)
     }
 
     /// Tells a connection what it may negotiate now, if that is something else than before. Not before its 001.

@@ -3,7 +3,7 @@
 //! connections of a device share the cursor of the slowest.
 
 use super::{Conn, Reading};
-use crate::user::User;
+use crate::user::{Question, User};
 use crate::{Cap, ConnId, Cursor, DeviceId, Effect, NetworkId};
 
 /// While lines flow a PING goes out this often, if the last one is answered; the first after a pause at once. It is as much
@@ -17,6 +17,8 @@ pub(crate) struct Seen {
     pub network: NetworkId,
     /// What the shell was told.
     told: Cursor,
+    /// Whether the shell has ever kept one.
+    kept: bool,
     /// Where a connection was when it went while others stayed: the device is no further until one of its connections
     /// has come from there.
     held: Option<Cursor>,
@@ -115,7 +117,7 @@ impl User {
     fn seen_of(&mut self, device: DeviceId, network: NetworkId, began: Cursor) -> &mut Seen {
         let known = self.seen.iter().position(|seen| seen.device == device && seen.network == network);
         let at = known.unwrap_or_else(|| {
-            self.seen.push(Seen { device, network, told: began, held: None });
+            self.seen.push(Seen { device, network, told: began, kept: false, held: None });
             self.seen.len() - 1
         });
         &mut self.seen[at]
@@ -138,17 +140,41 @@ impl User {
         }
     }
 
-    /// A tracked connection has begun: the shell knows the device from now on.
-    pub(crate) fn seen_begins(&mut self, id: ConnId) {
-        let Some(conn) = self.conn(id).and_then(|at| self.conns.get(at)) else { return };
-        let (Some(network), device, began, tracked) =
-            (conn.network, conn.device, conn.acked, conn.is_tracked())
+    /// How far a device has seen a network, if that is known here.
+    pub(crate) fn seen_floor(&self, device: DeviceId, network: NetworkId) -> Option<Cursor> {
+        let seen = self.seen.iter().find(|seen| seen.device == device && seen.network == network);
+        seen.map(Seen::floor)
+    }
+
+    /// A tracked connection comes. Whether it has to wait until the shell has kept where its device begins: without that
+    /// the device would begin anew after a crash, and miss what it was not told before.
+    pub(crate) fn seen_begins(&mut self, id: ConnId, kept: bool) -> bool {
+        let Some(conn) = self.conn(id).and_then(|at| self.conns.get(at)) else { return false };
+        let (Some(network), device, began, true) = (conn.network, conn.device, conn.acked, conn.is_tracked())
         else {
-            return;
+            return false;
         };
-        if tracked && !self.seen.iter().any(|seen| seen.device == device && seen.network == network) {
-            self.seen_of(device, network, began);
-            self.cx.push(Effect::Seen { device, network, cursor: began });
+        let seen = self.seen_of(device, network, began);
+        seen.kept |= kept;
+        if seen.kept {
+            return false;
+        }
+        let cursor = seen.told;
+        let query = self.cx.query_id();
+        self.asked.insert(query, Question::Begin(id));
+        self.cx.push(Effect::Begin { id: query, device, network, cursor });
+        true
+    }
+
+    /// The shell has kept where the device of a connection begins, or could not: then it is told again like any other.
+    pub(crate) fn begun(&mut self, id: ConnId, kept: bool) {
+        let Some(conn) = self.conn(id).and_then(|at| self.conns.get(at)) else { return };
+        let (Some(network), device, began) = (conn.network, conn.device, conn.began) else { return };
+        let seen = self.seen_of(device, network, began);
+        seen.kept |= kept;
+        let cursor = seen.told;
+        if !kept {
+            self.cx.push(Effect::Seen { device, network, cursor });
         }
     }
 

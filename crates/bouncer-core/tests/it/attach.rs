@@ -47,6 +47,7 @@ fn with_several_networks_a_client_that_names_none_is_told_the_names() {
     let told = world.taken(1, "NOTICE");
     assert!(told[0].contains("testnet, othernet") && told[0].contains("al/testnet"), "{told:?}");
     world.attach_as(2, 2, &[], Some("OtherNet"));
+    world.run();
     assert!(world.take(2)[0].contains("Welcome to othernet"));
 }
 

@@ -91,6 +91,7 @@ fn bind_takes_the_network_of_that_id() {
         cursors: Vec::new(),
     };
     world.input(Input::Attach { conn: bouncer_core::ConnId(1), attach: attach(OTHER.to_string()) });
+    world.run();
     assert!(world.take(1)[0].contains("Welcome to othernet"));
     world.input(Input::Attach { conn: bouncer_core::ConnId(2), attach: attach("nonsense".into()) });
     assert!(world.take(2)[0].contains("FAIL BOUNCER INVALID_NETID BIND nonsense"));

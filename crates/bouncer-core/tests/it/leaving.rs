@@ -76,6 +76,32 @@ fn its_own_line_needs_no_answer() {
     assert!(world.taken(2, "PRIVMSG").is_empty());
 }
 
+#[test]
+fn a_new_device_is_given_nothing_before_it_is_kept_where_it_begins() {
+    let mut world = World::connected(&[]);
+    world.attach_as(1, 1, &[], None);
+    world.line(":bob!b@h PRIVMSG #c :one");
+    world.commit_one();
+    assert!(world.take(1).is_empty(), "not a line");
+    let begin = world.begins[0].3;
+    world.run();
+    let got = world.take(1);
+    assert!(got[0].contains(" 001 ") && got.iter().any(|line| line.ends_with(":one")), "{got:?}");
+    assert_eq!(world.seen.values().copied().collect::<Vec<_>>(), [begin], "where it came, before `one`");
+    // It is known now, and waits for nobody.
+    world.attach_as(2, 1, &[], None);
+    assert!(world.begins.is_empty() && world.take(2)[0].contains(" 001 "));
+}
+
+#[test]
+fn a_new_device_is_let_in_though_it_cannot_be_kept_where_it_begins() {
+    let mut world = World::connected(&[]);
+    world.mood = crate::world::Mood::Refuses;
+    world.attach(1, 1, &[]);
+    assert!(world.take(1)[0].contains(" 001 "));
+    assert_eq!(world.seen.len(), 1, "the shell tries again");
+}
+
 /// What a client does with what comes after its QUIT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Manner {

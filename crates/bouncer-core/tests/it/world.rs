@@ -45,6 +45,7 @@ pub struct World {
     pub markers: BTreeMap<(NetworkId, Box<[u8]>), i64>,
     pub appends: VecDeque<(NetworkId, Ticket, Entry)>,
     pub queries: VecDeque<(QueryId, Query)>,
+    pub begins: VecDeque<(QueryId, DeviceId, NetworkId, Cursor)>,
     pub requests: Vec<(RequestId, Request)>,
     /// What each connection got, line by line, without CR LF.
     pub got: BTreeMap<ConnId, Vec<String>>,
@@ -96,6 +97,7 @@ impl World {
             markers: BTreeMap::new(),
             appends: VecDeque::new(),
             queries: VecDeque::new(),
+            begins: VecDeque::new(),
             requests: Vec::new(),
             got: BTreeMap::new(),
             closed: BTreeMap::new(),
@@ -150,6 +152,9 @@ impl World {
                 }
                 Effect::NewEpoch { network } => self.logs.get_mut(&network).unwrap().epoch += 1 << 32,
                 Effect::Query { id, query } => self.queries.push_back((id, query)),
+                Effect::Begin { id, device, network, cursor } => {
+                    self.begins.push_back((id, device, network, cursor));
+                }
                 Effect::Request { id, request } => self.requests.push((id, request)),
                 Effect::Seen { device, network, cursor } => {
                     self.seen.insert((device, network), cursor);
@@ -283,6 +288,14 @@ impl World {
     }
 
     pub fn answer_one(&mut self) -> bool {
+        if let Some((id, device, network, cursor)) = self.begins.pop_front() {
+            let answer = if self.mood == Mood::Well { Answer::Begun } else { Answer::Failed };
+            if answer == Answer::Begun {
+                self.seen.insert((device, network), cursor);
+            }
+            self.input(Input::Answer { id, answer });
+            return true;
+        }
         let Some((id, query)) = self.queries.pop_front() else { return false };
         let answer = if self.mood == Mood::Well { self.ask(query) } else { Answer::Failed };
         self.input(Input::Answer { id, answer });

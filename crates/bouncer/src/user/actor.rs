@@ -24,6 +24,8 @@ use crate::sts::UserSts;
 
 /// Messages taken at once: what they cause is written to each device in one piece.
 const BATCH: usize = 64;
+/// How long a new device waits for its place to be kept.
+const KEEP_PATIENCE: Duration = Duration::from_secs(2);
 /// How long the last lines may take to be stored, and the upstreams to say goodbye, when the process ends.
 const LAST_WORDS: Duration = Duration::from_secs(4);
 
@@ -230,12 +232,10 @@ impl Actor {
             Effect::Query { id, query } => self.ask(id, query),
             Effect::Request { id, request } => self.enqueue(Job::Request(id, Box::new(request))),
             Effect::Seen { device, network, cursor } => {
-                let first = self.seen.entry(device.0).or_default().insert(network, cursor).is_none();
+                self.seen.entry(device.0).or_default().insert(network, cursor);
                 self.context.seen.note(device.0, NetworkId(network.0), cursor);
-                if first {
-                    self.context.seen.hurry();
-                }
             }
+            Effect::Begin { id, device, network, cursor } => self.begin(id, device, network, cursor),
             Effect::SaveChannels { network, channels } => {
                 self.enqueue(Job::SaveChannels(NetworkId(network.0), channels));
             }
@@ -251,6 +251,23 @@ impl Actor {
         let history = self.context.history.clone();
         let account = history::AccountId(self.resident.sub.0);
         self.run_beside(async move { Done::Answered(id, log::answer(&history, account, query).await) });
+    }
+
+    /// Keeps where a device begins. A store that takes its time keeps nobody out.
+    fn begin(&mut self, id: core::QueryId, device: core::DeviceId, network: core::NetworkId, cursor: Cursor) {
+        let store = self.context.store.clone();
+        self.run_beside(async move {
+            let kept = store.keep_cursors([(device.0, NetworkId(network.0), cursor)]);
+            let answer = match tokio::time::timeout(KEEP_PATIENCE, kept).await {
+                Ok(Ok(())) => core::Answer::Begun,
+                Ok(Err(error)) => {
+                    tracing::warn!(%error, "where a new device begins could not be kept yet");
+                    core::Answer::Failed
+                }
+                Err(_) => core::Answer::Failed,
+            };
+            Done::Answered(id, answer)
+        });
     }
 
     pub(super) fn run_beside(&mut self, work: impl Future<Output = Done> + Send + 'static) {
