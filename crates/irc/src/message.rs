@@ -68,15 +68,15 @@ impl<'a> Message<'a> {
         if rest.is_empty() {
             return Err(ParseError::Empty);
         }
-        let mut message = Self { tags: Tags::EMPTY, source: None, command: &[], params: Params::EMPTY };
+        let (mut tags, mut source) = (Tags::EMPTY, None);
         if let [b'@', tail @ ..] = rest {
             let (raw, tail) = split_space(tail, memchr(b' ', tail));
-            message.tags = Tags::from_raw(raw);
+            tags = Tags::from_raw(raw);
             rest = tail;
         }
         if let [b':', tail @ ..] = rest {
             let (raw, tail) = word(tail);
-            message.source = (!raw.is_empty()).then(|| Source::parse(raw));
+            source = (!raw.is_empty()).then(|| Source::parse(raw));
             rest = tail;
         }
         let (command, rest) = word(rest);
@@ -86,9 +86,7 @@ impl<'a> Message<'a> {
         if command.len() > MAX_COMMAND || !command.iter().all(u8::is_ascii_alphanumeric) {
             return Err(ParseError::BadCommand);
         }
-        message.command = command;
-        message.params.fill(rest);
-        Ok(message)
+        Ok(Self { tags, source, command, params: Params::split(rest) })
     }
 
     /// The parameter at `index`, counted from 0.
@@ -174,27 +172,29 @@ impl<'a> Params<'a> {
     /// No parameters.
     pub const EMPTY: Params<'static> = Params { slots: [&[]; MAX_PARAMS], len: 0, trailing: false };
 
-    /// Fills slots that are empty.
-    #[inline]
-    fn fill(&mut self, mut rest: &'a [u8]) {
-        let mut len = 0;
-        for slot in &mut self.slots {
+    /// Takes the parameters apart. A call of its own, so that they are made in the caller's place and never moved; slots
+    /// not in use all point at `rest`, which is cheaper to write than fifteen constants are to copy.
+    #[inline(never)]
+    fn split(mut rest: &'a [u8]) -> Self {
+        let nothing = &rest[..0];
+        let mut params = Params { slots: [nothing; MAX_PARAMS], len: 0, trailing: false };
+        for slot in &mut params.slots {
             match rest {
                 [] => break,
                 [b':', text @ ..] => {
                     *slot = text;
                     rest = &[];
-                    self.trailing = true;
+                    params.trailing = true;
                 }
-                _ if len as usize == MAX_PARAMS - 1 => {
+                _ if params.len as usize == MAX_PARAMS - 1 => {
                     *slot = rest;
                     rest = &[];
                 }
                 _ => (*slot, rest) = word(rest),
             }
-            len += 1;
+            params.len += 1;
         }
-        self.len = len;
+        params
     }
 
     /// Takes the first [`MAX_PARAMS`] of `values`; what is more is left out.
@@ -282,6 +282,7 @@ impl fmt::Debug for Upper {
 }
 
 /// The line without its CR LF, LF or CR.
+#[inline]
 pub fn strip_line_ending(line: &[u8]) -> &[u8] {
     let line = line.strip_suffix(b"\n").unwrap_or(line);
     line.strip_suffix(b"\r").unwrap_or(line)
