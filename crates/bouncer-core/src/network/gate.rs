@@ -1,5 +1,5 @@
 //! The gate of a stream: what came from the upstream goes to the devices in its order, and a logged line not before its
-//! commit. While the store refuses or is silent, the stream is *not kept*: everything goes out at once, without an
+//! commit. While the store refuses, is silent, or is hopelessly behind, the stream is *not kept*: everything goes out at once, without an
 //! offset, and what cannot be stored late is counted by a gap marker under a new epoch.
 
 use std::collections::VecDeque;
@@ -13,6 +13,8 @@ use crate::{Commit, ConnId, Cursor, Entry, Ticket};
 pub(crate) const PATIENCE_MS: i64 = 500;
 /// How often a store that refuses is tried again.
 const RETRY_MS: i64 = 1_000;
+/// Lines under way to a store that answers, but takes in less than comes: with more it counts as silent.
+const MAX_BEHIND: usize = 20_000;
 /// Lines kept to be stored late; more are lost and counted.
 const MAX_LATE: usize = 1_000;
 /// Lines under way to a silent store; more are lost and counted.
@@ -275,7 +277,9 @@ impl Gate {
 
     /// Looks at the clock. Whether the stream went from kept to not kept.
     pub fn tick(&mut self, now_ms: i64) -> bool {
-        self.silent_at().is_some_and(|silent| now_ms >= silent) && self.stop(now_ms)
+        let silent = self.silent_at().is_some_and(|silent| now_ms >= silent);
+        let behind = self.under_way.len().max(self.queue.len() / 2) >= MAX_BEHIND;
+        (silent || behind) && self.stop(now_ms)
     }
 
     /// When the store has been silent for too long, should it say nothing until then.

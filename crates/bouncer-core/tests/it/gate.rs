@@ -173,3 +173,32 @@ fn a_store_that_is_slow_but_answers_is_not_silent() {
         assert!(got.len() == 1 && got[0].ends_with(&format!("PRIVMSG #c :line {n}")), "{got:?}");
     }
 }
+
+#[test]
+fn a_store_that_falls_hopelessly_behind_keeps_nobody_waiting_and_what_is_lost_is_counted() {
+    let mut world = World::connected(TAGS);
+    world.attach(1, 1, TAGS);
+    world.take(1);
+    // All within a moment: the store is not silent, only far too slow.
+    for n in 0..19_999 {
+        world.line(&format!("@msgid=m{n} :bob!b@h PRIVMSG #c :line {n}"));
+    }
+    assert!(world.take(1).is_empty());
+    for n in 19_999..22_500 {
+        world.line(&format!("@msgid=m{n} :bob!b@h PRIVMSG #c :line {n}"));
+    }
+    let got = world.take(1);
+    assert!(got[0].contains("history store does not answer"), "{}", got[0]);
+    assert_eq!(got.len(), 22_501, "everything goes out at once");
+    assert_eq!(world.appends.len(), 20_000, "no more is under way");
+    world.mood = Mood::Rejects;
+    for _ in 0..20_000 {
+        world.commit_one();
+    }
+    world.mood = Mood::Well;
+    world.now += 1_000;
+    world.tick(0);
+    assert!(world.commit_one(), "the marker comes first");
+    let marker = &world.logs[&NET].entries.last().unwrap().0.entry;
+    assert!(String::from_utf8_lossy(&marker.body).starts_with("21500 lines"), "1,000 are stored late");
+}

@@ -13,13 +13,12 @@ use crate::log;
 
 /// Entries handed to history at once.
 const BATCH: usize = 500;
-/// Entries of one stream that may wait; more are refused, and the core says that the stream is not kept.
-const WAITING: usize = 20_000;
 
 /// One network's stream.
 #[derive(Default)]
 pub(super) struct Stream {
     writer: Option<StreamWriter>,
+    /// Bounded by the core, which says that the stream is not kept when too much is under way.
     waiting: VecDeque<Step>,
     busy: bool,
 }
@@ -52,7 +51,6 @@ impl Actor {
         let Some(net) = self.networks.get_mut(&network) else { return };
         let entry = match log::new_entry(entry) {
             None => Err(Commit::Rejected),
-            Some(_) if net.stream.waiting.len() >= WAITING => Err(Commit::Refused),
             Some(entry) => Ok(Box::new(entry)),
         };
         self.context.metrics.appends_waiting.inc();
