@@ -1,6 +1,12 @@
 //! The node runs Pods as a kubelet does.
 
+mod claims;
+mod host;
+mod irc;
+mod lifecycle;
 mod pods;
+mod rights;
+mod volumes;
 
 use k8s_openapi::api::core::v1::{Event, Pod};
 use kube::api::{Api, ListParams};
@@ -111,6 +117,9 @@ fn status_of(pod: &Pod, name: &str) -> k8s_openapi::api::core::v1::ContainerStat
         .find(|status| status.name == name)
         .unwrap_or_else(|| panic!("{name} of {}", pod.name_any()))
 }
+
+/// Lives until SIGTERM.
+const LIVE: &str = "trap 'exit 0' TERM; while :; do sleep 0.1; done";
 
 /// A container of image `shell` that passes the restricted standard.
 fn shell(name: &str, script: &str) -> Value {

@@ -2,10 +2,7 @@
 
 use serde_json::json;
 
-use super::{pod, shell, stage, with};
-
-/// Lives until SIGTERM.
-const LIVE: &str = "trap 'exit 0' TERM; while :; do sleep 0.1; done";
+use super::{LIVE, pod, shell, stage, with};
 
 #[tokio::test]
 async fn a_deployment_with_a_secret_and_a_probe_becomes_ready_and_another_pod_finds_it_by_name() {
