@@ -4,6 +4,7 @@
 mod access;
 mod account;
 mod backup;
+mod certificate;
 mod devices;
 mod domain;
 mod first_message;
