@@ -5,8 +5,9 @@
 //!
 //! - connects to the admin socket (same user id; it waits for it to appear, and every question has a deadline),
 //! - makes [`SidecarConfig::users`] by [`SidecarConfig::seed_policy`],
-//! - sends soju SIGHUP when [`SidecarConfig::soju_config`] changed and the change needs no restart (the Pod shares its
-//!   process namespace; the process is the one whose executable is named `soju`),
+//! - creates [`RELOAD_FILE`] when [`SidecarConfig::soju_config`] or the certificate changed: soju's entrypoint removes
+//!   it and sends soju SIGHUP, so the Pod's containers need not share their processes (a change that needs a restart
+//!   comes as a new Pod),
 //! - deletes what is older than [`SidecarConfig::retention_days`] where soju cannot do it itself
 //!   ([`SidecarConfig::prune`]),
 //! - serves on [`SidecarConfig::listen`]: `/metrics` (its own figures and soju's from [`SidecarConfig::soju_metrics`]),
@@ -34,6 +35,10 @@ pub const SOJU_FILE: &str = "soju.conf";
 pub const MOTD_FILE: &str = "motd";
 /// Where soju listens for its administrator.
 pub const ADMIN_SOCKET: &str = "/run/soju/admin";
+/// What the sidecar creates to have soju read its configuration anew. It is gone when soju was told.
+pub const RELOAD_FILE: &str = "/run/soju/reload";
+/// Where the certificate is mounted: `tls.crt` and `tls.key`.
+pub const TLS_DIR: &str = "/etc/ircnow-tls";
 /// Where soju serves its own figures, inside the Pod.
 pub const SOJU_METRICS_PORT: u16 = 9180;
 /// Where the sidecar serves figures, health and state.

@@ -1,0 +1,150 @@
+//! A host name belongs to one resource: a claim object named after its hash, in the operators' own namespace.
+//!
+//! Claims are `Lease` objects, because those are small, have a holder, and both operators may write them anyway. Creating
+//! one is atomic, so of two that ask at once one wins; the holder's object is looked up before a claim is taken over.
+
+use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
+use kube::api::{Api, DeleteParams, ObjectMeta, PostParams, Preconditions};
+
+use crate::error::Error;
+use crate::hash;
+use crate::kind::{Facts, Kind};
+use crate::writer::Writer;
+
+/// The kind claims are made of.
+pub static LEASE: Kind = Kind {
+    group: "coordination.k8s.io",
+    versions: &["v1"],
+    kind: "Lease",
+    optional: false,
+    observed: false,
+    precious: true,
+    metadata_only: false,
+    reduce: Facts::none,
+};
+
+/// The annotation with the name that is claimed.
+const CLAIMED: &str = "irc.now/hostname";
+
+/// Who claims: kind, namespace, name and UID of the resource.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// The resource's kind.
+    pub kind: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Its UID.
+    pub uid: String,
+}
+
+impl std::fmt::Display for Holder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}/{}/{}", self.kind, self.namespace, self.name, self.uid)
+    }
+}
+
+impl Holder {
+    /// Reads a holder back from a claim.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.split('/').map(str::to_owned);
+        let (kind, namespace, name, uid) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+        parts.next().is_none().then_some(Self { kind, namespace, name, uid })
+    }
+}
+
+/// How a claim ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// The name is ours.
+    Ours,
+    /// Somebody else has it.
+    Taken(Holder),
+}
+
+/// The name of the claim on a host name.
+pub fn object_name(hostname: &str) -> String {
+    format!("host-{}", &hash::sha256_hex(hostname.as_bytes())[..40])
+}
+
+/// Claims a host name. `alive` says whether a holder still exists (by UID); one that does not loses its claim.
+pub async fn take<F>(
+    writer: &Writer,
+    claims: &Api<Lease>,
+    hostname: &str,
+    me: &Holder,
+    alive: impl FnOnce(Holder) -> F,
+) -> Result<Claim, Error>
+where
+    F: Future<Output = Result<bool, Error>>,
+{
+    let name = object_name(hostname);
+    let reading = |error| Error::api(format!("reading the claim on {hostname}"), error);
+    let Some(mut claim) = claims.get_opt(&name).await.map_err(reading)? else {
+        let claim = Lease {
+            metadata: ObjectMeta {
+                name: Some(name),
+                annotations: Some([(CLAIMED.to_owned(), hostname.to_owned())].into()),
+                ..ObjectMeta::default()
+            },
+            spec: Some(LeaseSpec { holder_identity: Some(me.to_string()), ..LeaseSpec::default() }),
+        };
+        let made = writer.write("create", &LEASE, claims.create(&PostParams::default(), &claim)).await;
+        return settled(made.map(drop), hostname);
+    };
+    let spec = claim.spec.get_or_insert_default();
+    if let Some(holder) = spec.holder_identity.as_deref().and_then(Holder::parse) {
+        if holder == *me {
+            return Ok(Claim::Ours);
+        }
+        if alive(holder.clone()).await? {
+            return Ok(Claim::Taken(holder));
+        }
+    }
+    spec.holder_identity = Some(me.to_string());
+    let replaced =
+        writer.write("update", &LEASE, claims.replace(&name, &PostParams::default(), &claim)).await;
+    settled(replaced.map(drop), hostname)
+}
+
+/// Gives a host name back, if it is ours.
+pub async fn release(writer: &Writer, claims: &Api<Lease>, hostname: &str, me: &Holder) -> Result<(), Error> {
+    let name = object_name(hostname);
+    let reading = |error| Error::api(format!("reading the claim on {hostname}"), error);
+    let Some(claim) = claims.get_opt(&name).await.map_err(reading)? else { return Ok(()) };
+    let holder = claim.spec.as_ref().and_then(|spec| spec.holder_identity.as_deref()).and_then(Holder::parse);
+    if holder.as_ref() != Some(me) {
+        return Ok(());
+    }
+    let params = DeleteParams {
+        preconditions: Some(Preconditions {
+            uid: claim.metadata.uid,
+            resource_version: claim.metadata.resource_version,
+        }),
+        ..DeleteParams::default()
+    };
+    match writer.write("delete", &LEASE, claims.delete(&name, &params)).await {
+        Err(Error::Api { source: kube::Error::Api(status), .. }) if status.is_not_found() => Ok(()),
+        other => other.map(drop),
+    }
+}
+
+/// Whoever was faster is looked at in the next round.
+fn settled(written: Result<(), Error>, hostname: &str) -> Result<Claim, Error> {
+    match written {
+        Ok(()) => Ok(Claim::Ours),
+        Err(Error::Api { source: kube::Error::Api(status), .. })
+            if status.is_already_exists() || status.is_conflict() || status.is_not_found() =>
+        {
+            Err(Error::NotReady {
+                condition: "HostnameClaimed",
+                reason: "Claiming",
+                message: format!("somebody else is claiming {hostname} at this moment"),
+                after: std::time::Duration::from_secs(1),
+            })
+        }
+        Err(Error::Api { source, .. }) => Err(Error::Api { doing: format!("claiming {hostname}"), source }),
+        Err(error) => Err(error),
+    }
+}

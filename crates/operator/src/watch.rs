@@ -1,0 +1,298 @@
+//! The watches that fill the store. One object that cannot be read never stops one.
+
+use std::collections::HashSet;
+use std::pin::pin;
+use std::time::Duration;
+
+use futures_util::{Stream, StreamExt as _};
+use kube::api::Api;
+use kube::core::{DeserializeGuard, DynamicObject, PartialObjectMeta};
+use kube::runtime::WatchStreamExt as _;
+use kube::runtime::watcher::{self, Config, Event, watcher};
+use kube::{Client, Resource, ResourceExt as _};
+use tokio::sync::mpsc;
+
+use crate::child::{self, ChildKey};
+use crate::kind::{Kind, Served};
+use crate::metrics::Metrics;
+use crate::store::{RootKey, Store};
+use crate::{MANAGED_BY, driver::Operator};
+
+/// How many objects come in one page of the first list: what is in memory at once.
+const PAGE: u32 = 250;
+
+/// A watch that broke and has not broken again for this long goes on: attempts come more often.
+const QUIET: Duration = Duration::from_secs(45);
+
+/// A stream's events, and a [`News::Mended`] when a watch that broke goes on.
+struct Events<S> {
+    kind: &'static Kind,
+    stream: S,
+    listed: bool,
+    broken: bool,
+}
+
+/// What comes next from a watch.
+enum Next<K> {
+    Event(watcher::Result<Event<K>>),
+    Mended,
+    End,
+}
+
+impl<K, S: Stream<Item = watcher::Result<Event<K>>> + Unpin> Events<S> {
+    fn of(kind: &'static Kind, stream: S) -> Self {
+        Self { kind, stream, listed: false, broken: false }
+    }
+
+    async fn next(&mut self) -> Next<K> {
+        let next = if self.listed && self.broken {
+            match tokio::time::timeout(QUIET, self.stream.next()).await {
+                Ok(next) => next,
+                Err(_) => {
+                    self.broken = false;
+                    return Next::Mended;
+                }
+            }
+        } else {
+            self.stream.next().await
+        };
+        match &next {
+            Some(Err(error)) => {
+                tracing::debug!(kind = self.kind.id(), %error, "a watch broke");
+                self.broken = true;
+            }
+            Some(Ok(Event::InitDone)) => {
+                self.listed = true;
+                self.broken = false;
+            }
+            Some(Ok(_)) | None => {}
+        }
+        next.map_or(Next::End, Next::Event)
+    }
+}
+
+/// What a watch tells.
+#[derive(Debug)]
+pub enum News {
+    /// The first list of a kind is complete.
+    Listed(&'static Kind),
+    /// A watch broke, and is begun again.
+    Broke(&'static Kind, String),
+    /// A definition is gone.
+    Gone(&'static Kind),
+    /// A resource has to be looked at.
+    Look(RootKey),
+    /// A resource cannot be read.
+    Undecodable(Box<Undecodable>),
+    /// A watch that broke goes on.
+    Mended(&'static Kind),
+}
+
+/// A resource that cannot be read: what is known of it.
+#[derive(Debug)]
+pub struct Undecodable {
+    /// Which.
+    pub key: RootKey,
+    /// Why.
+    pub error: String,
+    /// Its metadata.
+    pub meta: kube::api::ObjectMeta,
+}
+
+/// Watches the resources.
+pub async fn roots<O: Operator>(
+    client: Client,
+    store: Store<O::Root>,
+    metrics: Metrics,
+    news: mpsc::Sender<News>,
+) {
+    let api: Api<DeserializeGuard<O::Root>> = Api::all(client);
+    let stream = pin!(watcher(api, Config::default().page_size(PAGE)).default_backoff());
+    let mut events = Events::of(O::KIND, stream);
+    let mut named = HashSet::new();
+    loop {
+        let event = match events.next().await {
+            Next::Event(event) => event,
+            Next::Mended => {
+                let _ = news.send(News::Mended(O::KIND)).await;
+                continue;
+            }
+            Next::End => return,
+        };
+        let told = match event {
+            Err(error) => {
+                metrics.watch_broke(O::KIND.kind);
+                Some(News::Broke(O::KIND, error.to_string()))
+            }
+            Ok(Event::Init) => {
+                named.clear();
+                None
+            }
+            Ok(Event::InitApply(root)) => {
+                named.insert(key_of(&root));
+                root_seen::<O>(&store, root)
+            }
+            Ok(Event::Apply(root)) => root_seen::<O>(&store, root),
+            Ok(Event::Delete(root)) => {
+                let key = key_of(&root);
+                store.remove_root(&key);
+                Some(News::Look(key))
+            }
+            Ok(Event::InitDone) => {
+                for key in store.retain_roots(&named) {
+                    if news.send(News::Look(key)).await.is_err() {
+                        return;
+                    }
+                }
+                Some(News::Listed(O::KIND))
+            }
+        };
+        if let Some(told) = told
+            && news.send(told).await.is_err()
+        {
+            return;
+        }
+    }
+}
+
+fn key_of<K: Resource>(of: &K) -> RootKey {
+    RootKey::new(
+        of.meta().namespace.as_deref().unwrap_or_default(),
+        of.meta().name.as_deref().unwrap_or_default(),
+    )
+}
+
+fn root_seen<O: Operator>(store: &Store<O::Root>, root: DeserializeGuard<O::Root>) -> Option<News> {
+    match root.0 {
+        Ok(mut root) => {
+            root.managed_fields_mut().clear();
+            let key = key_of(&root);
+            store.put_root(key.clone(), root).then_some(News::Look(key))
+        }
+        Err(invalid) => {
+            let meta = invalid.metadata;
+            let key = RootKey::new(
+                meta.namespace.as_deref().unwrap_or_default(),
+                meta.name.as_deref().unwrap_or_default(),
+            );
+            store.remove_root(&key);
+            Some(News::Undecodable(Box::new(Undecodable { key, error: invalid.error, meta })))
+        }
+    }
+}
+
+/// Watches the children of a kind, until its definition is gone.
+pub async fn children<O: Operator>(
+    client: Client,
+    kind: &'static Kind,
+    served: Served,
+    store: Store<O::Root>,
+    metrics: Metrics,
+    news: mpsc::Sender<News>,
+) {
+    let config = Config::default().labels(&format!("{MANAGED_BY}={}", O::NAME)).page_size(PAGE);
+    if kind.metadata_only {
+        let api: Api<PartialObjectMeta<DynamicObject>> = Api::all_with(client, &served.resource);
+        let stream = watcher(api, config).map(|event| event.map(|event| map(event, without_body)));
+        follow::<O>(kind, stream, store, metrics, news).await;
+    } else {
+        let api: Api<DynamicObject> = Api::all_with(client, &served.resource);
+        follow::<O>(kind, watcher(api, config), store, metrics, news).await;
+    }
+}
+
+async fn follow<O: Operator>(
+    kind: &'static Kind,
+    stream: impl Stream<Item = watcher::Result<Event<DynamicObject>>> + Send,
+    store: Store<O::Root>,
+    metrics: Metrics,
+    news: mpsc::Sender<News>,
+) {
+    let stream = pin!(stream.default_backoff());
+    let mut events = Events::of(kind, stream);
+    let mut named = HashSet::new();
+    loop {
+        let event = match events.next().await {
+            Next::Event(event) => event,
+            Next::Mended => {
+                let _ = news.send(News::Mended(kind)).await;
+                continue;
+            }
+            Next::End => return,
+        };
+        let mut told = Vec::new();
+        match event {
+            Err(error) => {
+                metrics.watch_broke(kind.kind);
+                if is_gone(&error) && kind.optional {
+                    let _ = news.send(News::Gone(kind)).await;
+                    return;
+                }
+                told.push(News::Broke(kind, error.to_string()));
+            }
+            Ok(Event::Init) => named.clear(),
+            Ok(Event::InitApply(object)) => {
+                named.insert(child_key(kind, &object));
+                told.extend(child_seen::<O>(&store, kind, &object));
+            }
+            Ok(Event::Apply(object)) => told.extend(child_seen::<O>(&store, kind, &object)),
+            Ok(Event::Delete(object)) => {
+                let uid = object.uid().unwrap_or_default();
+                told.extend(store.remove_child(&child_key(kind, &object), &uid).map(News::Look));
+            }
+            Ok(Event::InitDone) => {
+                told.extend(store.retain_children(kind, &named).into_iter().map(News::Look));
+                told.push(News::Listed(kind));
+            }
+        }
+        for told in told {
+            if news.send(told).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+fn child_key(kind: &'static Kind, object: &DynamicObject) -> ChildKey {
+    ChildKey::new(kind, object.metadata.namespace.as_deref().unwrap_or_default(), &object.name_any())
+}
+
+fn child_seen<O: Operator>(store: &Store<O::Root>, kind: &'static Kind, object: &DynamicObject) -> Vec<News> {
+    match child::reduce(kind, O::NAME, object) {
+        Some((root, key, seen)) => store.put_child(root, key, seen).into_iter().map(News::Look).collect(),
+        // Somebody took our labels off: it is nobody's child now, and the plan makes it one again.
+        None => {
+            let uid = object.uid().unwrap_or_default();
+            store.remove_child(&child_key(kind, object), &uid).map(News::Look).into_iter().collect()
+        }
+    }
+}
+
+fn is_gone(error: &watcher::Error) -> bool {
+    let status = match error {
+        watcher::Error::InitialListFailed(kube::Error::Api(status))
+        | watcher::Error::WatchStartFailed(kube::Error::Api(status))
+        | watcher::Error::WatchFailed(kube::Error::Api(status)) => status,
+        watcher::Error::WatchError(status) => status,
+        _ => return false,
+    };
+    status.is_not_found()
+}
+
+fn without_body(meta: PartialObjectMeta<DynamicObject>) -> DynamicObject {
+    DynamicObject {
+        types: meta.types,
+        metadata: meta.metadata,
+        data: serde_json::Value::Object(serde_json::Map::new()),
+    }
+}
+
+fn map<A, B>(event: Event<A>, mut with: impl FnMut(A) -> B) -> Event<B> {
+    match event {
+        Event::Apply(object) => Event::Apply(with(object)),
+        Event::Delete(object) => Event::Delete(with(object)),
+        Event::InitApply(object) => Event::InitApply(with(object)),
+        Event::Init => Event::Init,
+        Event::InitDone => Event::InitDone,
+    }
+}
