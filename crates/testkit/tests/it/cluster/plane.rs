@@ -285,7 +285,7 @@ async fn the_api_server_comes_back_with_what_it_stored() {
     spaces.get("kept").await.unwrap();
 }
 
-fn runs(process: u32) -> bool {
+pub fn runs(process: u32) -> bool {
     // A zombie has ended: only its parent has not looked yet.
     let state = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
     state.rsplit(") ").next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with('Z'))
