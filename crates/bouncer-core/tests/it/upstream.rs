@@ -413,3 +413,55 @@ fn what_an_upstream_had_no_room_for_is_told_in_words() {
     let told = world.taken(1, "NOTICE");
     assert!(told[0].contains("3 lines did not go out: testnet"), "{told:?}");
 }
+
+#[test]
+fn a_line_goes_to_those_whose_capabilities_ask_for_it_in_their_form() {
+    let all = [
+        "account-notify",
+        "account-tag",
+        "away-notify",
+        "chghost",
+        "echo-message",
+        "extended-join",
+        "invite-notify",
+        "message-tags",
+        "multi-prefix",
+        "setname",
+    ];
+    for (cap, line, with, without) in [
+        ("account-notify", ":bob!b@h ACCOUNT bobby", ":bob!b@h ACCOUNT :bobby", ""),
+        (
+            "account-tag",
+            "@account=bobby :bob!b@h PRIVMSG #c :hi",
+            "@account=bobby :bob!b@h PRIVMSG #c :hi",
+            ":bob!b@h PRIVMSG #c :hi",
+        ),
+        ("away-notify", ":bob!b@h AWAY :lunch", ":bob!b@h AWAY :lunch", ""),
+        ("chghost", ":bob!b@h CHGHOST new host.example", ":bob!b@h CHGHOST new :host.example", ""),
+        ("extended-join", ":eve!e@h JOIN #c evie :Eve E", ":eve!e@h JOIN #c evie :Eve E", ":eve!e@h JOIN #c"),
+        ("invite-notify", ":carol!c@h INVITE eve #c", ":carol!c@h INVITE eve :#c", ""),
+        ("message-tags", "@+typing=active :bob!b@h TAGMSG #c", "@+typing=active :bob!b@h TAGMSG #c", ""),
+        ("setname", ":bob!b@h SETNAME :Bob B", ":bob!b@h SETNAME :Bob B", ""),
+    ] {
+        let mut world = World::connected(&all);
+        world.attach(1, 1, &[cap, "draft/chathistory"]);
+        world.attach(2, 2, &["draft/chathistory"]);
+        world.take(1);
+        world.take(2);
+        world.said(line);
+        // Whether the last parameter has its colon says nothing.
+        let plain = |lines: Vec<String>| lines.join("|").replace(" :", " ");
+        assert_eq!(plain(world.take(1)), with.replace(" :", " "), "{cap}");
+        assert_eq!(plain(world.take(2)), without.replace(" :", " "), "{cap} is not wanted");
+    }
+}
+
+#[test]
+fn all_prefixes_of_a_member_are_told_to_those_who_ask_for_them() {
+    let mut world = World::connected(&["multi-prefix"]);
+    world.said(":carol!c@h MODE #c +v carol");
+    for (conn, caps, names) in [(1, &["multi-prefix"][..], "@+carol"), (2, &[], "@carol")] {
+        world.attach(conn, conn.into(), caps);
+        assert!(world.taken(conn, " 353 ")[0].contains(names), "{caps:?}");
+    }
+}
