@@ -55,6 +55,12 @@ enum Command {
         #[arg(long)]
         markdown: bool,
     },
+    /// Print the definitions of the custom resources, for `kubectl apply --server-side -f -`.
+    Crds {
+        /// Print the reference of every field as Markdown.
+        #[arg(long)]
+        markdown: bool,
+    },
 }
 
 impl Cli {
@@ -64,6 +70,10 @@ impl Cli {
         match command {
             Command::Config { check, markdown } => {
                 reference::run(check.as_deref().or(common.config.as_deref()), markdown)
+            }
+            Command::Crds { markdown } => {
+                say(&if markdown { crds::markdown() } else { crds::yaml()? });
+                Ok(())
             }
             Command::Up { https } => serving(up::run(common, https)),
             Command::Gatekeeper => serving(roles::gatekeeper(common)),
