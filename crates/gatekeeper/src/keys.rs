@@ -156,3 +156,54 @@ impl KeySource for Gatekeeper {
         Ok(self.0.keys.set())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use serde_json::{Value, json};
+    use service::db::Database;
+
+    use super::*;
+    use crate::text::unbase64url;
+
+    /// The key a token names.
+    fn kid(token: &str) -> String {
+        let header = unbase64url(token.split('.').next().unwrap()).unwrap();
+        serde_json::from_slice::<Value>(&header).unwrap()["kid"].as_str().unwrap().to_owned()
+    }
+
+    fn shown(keys: &Keys) -> Vec<String> {
+        let set = keys.jwks();
+        let all = set["keys"].as_array().unwrap().iter();
+        all.map(|key| key["kid"].as_str().unwrap().to_owned()).collect()
+    }
+
+    #[tokio::test]
+    async fn the_next_key_is_shown_before_it_signs_and_the_last_one_after_it_has() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("keys.db").display());
+        let store = Store::open(Database::open(&url).await.unwrap()).await.unwrap();
+        let start = 1_800_000_000;
+        let keys = Keys::open(store, Keyring::ephemeral().unwrap(), start).await.unwrap();
+        let sign =
+            |day: i64| keys.sign(auth::jwt::ID_TOKEN, &json!({ "day": day }), start + day * DAY).unwrap();
+        let token = sign(0);
+        let first = kid(&token);
+
+        keys.renew(start + 27 * DAY).await.unwrap();
+        assert_eq!(shown(&keys), [first.as_str()]);
+        keys.renew(start + 29 * DAY).await.unwrap();
+        let both = shown(&keys);
+        assert!(both.len() == 2 && both.contains(&first), "{both:?}");
+        assert_eq!(kid(&sign(29)), first, "it is shown, and does not sign yet");
+        let second = kid(&sign(30));
+        assert!(second != first && both.contains(&second));
+
+        keys.renew(start + 36 * DAY).await.unwrap();
+        assert!(keys.verify_old::<Value>(&token).is_some(), "who was signed in stays so");
+        keys.renew(start + 38 * DAY).await.unwrap();
+        assert_eq!(shown(&keys), [second.as_str()]);
+        assert!(keys.verify_old::<Value>(&token).is_none());
+    }
+}
