@@ -24,6 +24,7 @@ struct Admin {
 
 impl Admin {
     async fn of(keycloak: &Keycloak) -> Result<Self> {
+        service::tls::install_provider();
         let http = reqwest::Client::new();
         let url = format!("{}/realms/master/protocol/openid-connect/token", keycloak.url());
         let form = [
@@ -138,4 +139,13 @@ async fn what_ends_at_keycloak_ends_here() {
     let desk = sign_in(&at, "alice").await.unwrap();
     assert!(at.admin(&["show", "alice"]).unwrap().contains("alice.smith@example.org"));
     assert!(desk.is_signed_in().await.unwrap());
+
+    // Who may not sign in there gets in nowhere; what is open is the administrator's to close.
+    changed["enabled"] = json!(false);
+    admin.call(Method::PUT, &path, Some(&changed)).await.unwrap();
+    assert!(sign_in(&at, "alice").await.is_err());
+    let live = desk.live().await.unwrap();
+    at.admin(&["suspend", "alice", "for a test"]).unwrap();
+    closes(&desk, live).await;
+    client.wait_for_end().await.unwrap();
 }
