@@ -54,10 +54,15 @@ impl Account {
 
     /// Signs up, and is signed in at the portal.
     pub async fn sign_up(at: &Installation, username: &str) -> Result<Self> {
+        Self::sign_up_from(at, username, "").await
+    }
+
+    /// The same with an e-mail address.
+    pub async fn sign_up_from(at: &Installation, username: &str, email: &str) -> Result<Self> {
         let mut this = Self::stranger(at)?;
         username.clone_into(&mut this.username);
         let page = this.get("/auth/login?prompt=create&return_to=/start").await?;
-        let form = [("username", username), ("email", ""), ("password", PASSWORD)];
+        let form = [("username", username), ("email", email), ("password", PASSWORD)];
         this.submit_to_issuer(&page, "/sign-up", &form).await?;
         Ok(this)
     }

@@ -18,7 +18,7 @@ const MOST_KIB: u64 = 96 * 1024;
 const FLOOD: usize = 25;
 
 /// A figure of the process's memory, in KiB.
-fn memory(at: &Installation, figure: &str) -> u64 {
+pub fn memory(at: &Installation, figure: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", at.id())).unwrap();
     let line = status.lines().find(|line| line.starts_with(figure)).unwrap();
     line.split_whitespace().nth(1).unwrap().parse().unwrap()

@@ -193,6 +193,11 @@ impl Installation {
         format!("{scheme}://{site}{dot}{}:{port}{path}", self.domain)
     }
 
+    /// Where the admin listener of `ircnow up` is.
+    pub fn up_admin_url(&self) -> String {
+        format!("http://{}", self.environment["IRCNOW_UP_ADMIN_LISTEN"])
+    }
+
     /// Where a role's admin listener is, in a process of its own.
     pub fn admin_url(&self, role: &str) -> &str {
         &self.environment[&format!("IRCNOW_ROLE_{}", role.to_uppercase())]

@@ -6,7 +6,7 @@ use testkit::irc::Client;
 use testkit::{eventually, part};
 
 use crate::account::Account;
-use crate::installation::Installation;
+use crate::installation::{Installation, Layout};
 
 #[tokio::test]
 async fn the_local_network_is_offered_first_and_adopted_after_a_kill() {
@@ -64,4 +64,33 @@ async fn a_local_network_whose_server_died_is_there_again_by_itself() {
     let server = at.local_network_server().unwrap();
     at.stop().unwrap();
     assert!(!std::path::Path::new("/proc").join(server).exists(), "the local network ends with its `up`");
+}
+
+#[tokio::test]
+async fn without_a_local_network_the_pages_say_how_to_get_one() {
+    let at = Installation::start(Layout::OneProcess, &[("IRCNOW_UP_LOCAL_NETWORK", "false")]).unwrap();
+    let alice = Account::sign_up(&at, "alice").await.unwrap();
+    for page in ["/start", "/networks/new"] {
+        let text = alice.get(page).await.unwrap().text;
+        assert!(text.contains("apt-get install inspircd") && !text.contains("localnet"), "{page}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_is_not_proven_reaches_the_local_network_and_no_other() {
+    part!(Ergo);
+    // Nobody takes the mail: it is tried again later, and nobody waits for that.
+    let mail = format!("smtp://127.0.0.1:{}", testkit::net::free_port().unwrap());
+    let environment =
+        [("IRCNOW_GATEKEEPER_SMTP_URL", mail.as_str()), ("IRCNOW_GATEKEEPER_MAIL_FROM", "irc@example.org")];
+    let at = Installation::start(Layout::OneProcess, &environment).unwrap();
+    let alice = Account::sign_up_from(&at, "alice", "alice@example.org").await.unwrap();
+    let outside = [("name", "outside"), ("host", "irc.example.org"), ("port", "6667"), ("nick", "alice")];
+    let id = alice.add_network_with(&outside).await.unwrap();
+    eventually("the page to say what is missing", || async {
+        let text = alice.get(&format!("/networks/{id}")).await.ok()?.text;
+        text.contains("Confirm your e-mail address first").then_some(())
+    })
+    .await;
+    alice.add_network("localnet", at.local_network, "alice").await.unwrap();
 }

@@ -5,6 +5,7 @@ mod access;
 mod account;
 mod backup;
 mod certificate;
+mod commands;
 mod devices;
 mod domain;
 mod first_message;
