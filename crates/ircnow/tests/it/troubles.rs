@@ -139,8 +139,8 @@ async fn a_nick_changed_by_staff_is_told_and_is_the_users_to_take_back() {
     part!(InspIrcd);
     let mut scene = Scene::set_up().await.unwrap();
     scene.oper_does("SANICK alice guest42").await.unwrap();
-    scene.client.wait_for("insp has changed your nick to guest42.").await.unwrap();
     scene.client.wait_for("NICK guest42").await.unwrap();
+    scene.client.wait_for("insp has changed your nick to guest42.").await.unwrap();
     reads(&scene.alice, &scene.page, "as guest42").await;
     scene.is_back("guest42").await;
     scene.client.send("NICK alice").await.unwrap();
