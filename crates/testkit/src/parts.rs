@@ -46,7 +46,9 @@ impl Part {
             Self::Tmux => installed("tmux"),
             Self::Strace => installed("strace"),
             Self::Postgres => postgres_binaries().map(|folder| folder.join("postgres")),
-            Self::Kubernetes => kubernetes_binaries().map(|folder| folder.join("kube-apiserver")),
+            Self::Kubernetes => {
+                kubernetes_binaries().filter(|_| go().is_some()).map(|folder| folder.join("kube-apiserver"))
+            }
             Self::Chromium => installed("chromium").filter(|_| cached("browser/node_modules").is_some()),
         }
     }
@@ -110,4 +112,11 @@ pub(crate) fn kubernetes_binaries() -> Option<PathBuf> {
         .iter()
         .all(|program| folder.join(program).exists())
         .then_some(folder)
+}
+
+/// Go's program: on the path, or where Go's own installer puts it.
+pub(crate) fn go() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::env::split_paths(&path).chain([PathBuf::from("/usr/local/go/bin")]);
+    folders.map(|folder| folder.join("go")).find(|program| program.exists())
 }

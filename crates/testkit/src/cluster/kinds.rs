@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
 
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
@@ -11,6 +10,7 @@ use kube::api::{Api, DeleteParams};
 use serde_json::Value;
 
 use super::{Cluster, apply};
+use crate::parts;
 use crate::wait::PATIENCE;
 
 /// Kinds of other projects, to be put together with `|`.
@@ -170,13 +170,13 @@ impl Cluster {
 
 /// Where a module of `tools/definitions/go.mod` lies in Go's cache.
 fn module_folder(module: &str) -> Result<PathBuf> {
-    static TOOLS: OnceLock<PathBuf> = OnceLock::new();
-    let tools = TOOLS.get_or_init(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tools/definitions"));
-    let output = Command::new("go")
+    let go =
+        parts::go().context("Go is missing, which says where the definitions are: install it (go.dev/dl)")?;
+    let output = Command::new(go)
         .args(["list", "-m", "-f", "{{.Dir}}", module])
-        .current_dir(tools)
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tools/definitions"))
         .output()
-        .context("asking go where a module is: is Go installed?")?;
+        .context("asking Go where a module is")?;
     let folder = String::from_utf8_lossy(&output.stdout).trim().to_owned();
     ensure!(
         output.status.success() && !folder.is_empty(),
