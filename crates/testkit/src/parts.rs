@@ -11,6 +11,10 @@ pub enum Part {
     InspIrcd,
     /// soju, a bouncer.
     Soju,
+    /// soju as Debian stable has it.
+    SojuTrixie,
+    /// Ergo as Debian stable has it.
+    ErgoTrixie,
     /// senpai, a modern terminal client.
     Senpai,
     /// irssi.
@@ -38,6 +42,8 @@ impl Part {
         match self {
             Self::Ergo => cached("ergochat/usr/bin/ergochat"),
             Self::Soju => cached("soju/usr/bin/soju"),
+            Self::SojuTrixie => cached("soju-trixie/usr/bin/soju"),
+            Self::ErgoTrixie => cached("ergochat-trixie/usr/bin/ergochat"),
             Self::Senpai => cached("senpai/usr/bin/senpai"),
             Self::Keycloak => cached("keycloak-26.7.0/bin/kc.sh"),
             Self::InspIrcd => installed("inspircd"),
