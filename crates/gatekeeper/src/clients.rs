@@ -6,6 +6,9 @@ use secrecy::{ExposeSecret as _, SecretString};
 use service::secrets::same;
 use url::Url;
 
+/// Says whether a secret is good.
+pub type Proof = Arc<dyn Fn(&str) -> bool + Send + Sync>;
+
 /// A client of the provider. All of them are first-party: nobody is asked for consent.
 #[derive(Clone)]
 pub struct Client {
@@ -14,7 +17,7 @@ pub struct Client {
     /// Its secret; a client without one is public and proves itself by PKCE alone.
     pub secret: Option<SecretString>,
     /// What else counts as its secret: those of keys that were rotated, before and after.
-    pub also: Option<Arc<dyn Fn(&str) -> bool + Send + Sync>>,
+    pub also: Option<Proof>,
     /// Where codes may be sent: exact matches only.
     pub redirect_uris: Vec<Url>,
     /// Where a browser may go after it logged out: exact matches only.

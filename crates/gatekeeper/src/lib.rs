@@ -36,7 +36,7 @@ mod throttle;
 mod totp;
 mod upstream;
 
-pub use clients::Client;
+pub use clients::{Client, Proof};
 pub use config::{Config, Registration};
 pub use error::Error;
 pub use gatekeeper::{Deps, Gatekeeper};
