@@ -12,7 +12,7 @@
 //!   ([`SidecarConfig::prune`]),
 //! - serves on [`SidecarConfig::listen`]: `/metrics` (its own figures and soju's from [`SidecarConfig::soju_metrics`]),
 //!   `/healthz`, `/readyz` (the admin socket answers), and `/state`: a [`SidecarState`] as JSON, which the operator asks
-//!   for.
+//!   for with the bearer token in [`STATE_TOKEN_FILE`].
 //!
 //! It never writes to soju's tables except to prune, and holds no credentials for the API server.
 
@@ -31,6 +31,9 @@ pub const CONFIG_DIR: &str = "/etc/ircnow";
 pub const SIDECAR_FILE: &str = "sidecar.json";
 /// soju's configuration in it.
 pub const SOJU_FILE: &str = "soju.conf";
+/// The bearer token for `/state` in it, beside [`SIDECAR_FILE`]. Where there is no such file, everybody who reaches the
+/// sidecar may ask.
+pub const STATE_TOKEN_FILE: &str = "state-token";
 /// The message of the day in it.
 pub const MOTD_FILE: &str = "motd";
 /// Where soju listens for its administrator.
@@ -62,9 +65,10 @@ pub struct SidecarConfig {
     pub seed_policy: SeedPolicy,
     /// Users.
     pub users: Vec<SidecarUser>,
-    /// How many days messages are kept; `None` for ever.
+    /// How many days messages are kept; `None` for ever, or if soju deletes them itself (`message-expiry`).
     pub retention_days: Option<u32>,
-    /// Where messages are deleted; `None` if soju does it itself (`message-expiry`).
+    /// Where messages are measured and, with [`SidecarConfig::retention_days`], deleted. It also is where the sidecar
+    /// reads what has drifted: without it `Enforce` sees less.
     pub prune: Option<PruneTarget>,
     /// How many bytes messages may take, for [`SidecarState::over_quota`].
     pub storage_bytes: Option<u64>,
@@ -152,8 +156,10 @@ pub struct SidecarState {
     pub version: Option<String>,
     /// [`hash`] of the soju configuration that soju has read (at its start or at the last SIGHUP).
     pub config_hash: Option<String>,
-    /// Why soju did not take its configuration, in its own words.
+    /// Why soju has not read its configuration, in a sentence.
     pub config_error: Option<String>,
+    /// Directives whose change soju takes only at its next start: `listen`, `db`, `message-store`.
+    pub restart_required: Vec<String>,
     /// Whether every user and network of the configuration is made.
     pub seeded: bool,
     /// What could not be made, one sentence each.
@@ -172,6 +178,10 @@ pub struct SidecarState {
     pub oldest_message: Option<i64>,
     /// Whether the messages take more than [`SidecarConfig::storage_bytes`].
     pub over_quota: bool,
+    /// Messages deleted because of their age since the sidecar started.
+    pub pruned: u64,
+    /// Why the last deleting did not come to its end, in a sentence.
+    pub prune_error: Option<String>,
 }
 
 /// A secret that may stand in a Secret, and nowhere else: its `Debug` shows nothing.
