@@ -1,5 +1,5 @@
 //! The platform as its users meet it: the real binary, a real browser, real IRC clients, real networks.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "tests")]
 
 mod access;
 mod account;
