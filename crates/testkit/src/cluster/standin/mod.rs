@@ -1,7 +1,7 @@
 //! Stands for the controllers of cert-manager and CloudNativePG, which a test has no room for.
 //!
 //! It serves the namespaces it is told, with a user of its own, from a thread of its own, until it is dropped. Each of
-//! the two controllers works, or is slow, or fails, or is missing, as the test says ([`Mood`]); a change of mood makes it
+//! the two controllers works, is slow, fails, pretends or is missing, as the test says ([`Mood`]); a change of mood makes it
 //! look at every object again.
 //!
 //! **cert-manager**: a Certificate whose Issuer (or ClusterIssuer) exists gets its Secret, signed by the stand-in's
@@ -50,6 +50,9 @@ pub enum Mood {
     Failing(String),
     /// Nobody looks at the objects.
     Missing,
+    /// It says that everything is done and does nothing: for thousands of databases that nobody will use. Certificates
+    /// are issued all the same, that is quick.
+    Pretending,
 }
 
 /// How both controllers are.

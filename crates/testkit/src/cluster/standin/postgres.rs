@@ -89,23 +89,27 @@ pub async fn reconcile(object: &Object) -> Result<Action> {
         let secret = credentials(object, "superuser", "postgres", "*", &instance.superuser);
         object.apply::<Secret>(secret, true).await?;
     }
+    object.set_status(healthy(object)).await?;
+    Ok(Action::await_change())
+}
+
+/// The status of a Cluster that is well.
+pub fn healthy(object: &Object) -> Value {
+    let name = &object.name;
     let conditions = object.status()["conditions"].as_array().cloned().unwrap_or_default();
     let count = object.spec()["instances"].as_i64().unwrap_or(1);
-    object
-        .set_status(json!({
-            "phase": "Cluster in healthy state",
-            "phaseReason": "",
-            "instances": count,
-            "readyInstances": count,
-            "currentPrimary": format!("{name}-1"),
-            "targetPrimary": format!("{name}-1"),
-            "writeService": format!("{name}-rw"),
-            "readService": format!("{name}-r"),
-            "certificates": { "serverCASecret": format!("{name}-ca") },
-            "conditions": with_condition(conditions, "Ready", true, "ClusterIsReady", "Cluster is Ready"),
-        }))
-        .await?;
-    Ok(Action::await_change())
+    json!({
+        "phase": "Cluster in healthy state",
+        "phaseReason": "",
+        "instances": count,
+        "readyInstances": count,
+        "currentPrimary": format!("{name}-1"),
+        "targetPrimary": format!("{name}-1"),
+        "writeService": format!("{name}-rw"),
+        "readService": format!("{name}-r"),
+        "certificates": { "serverCASecret": format!("{name}-ca") },
+        "conditions": with_condition(conditions, "Ready", true, "ClusterIsReady", "Cluster is Ready"),
+    })
 }
 
 /// Ends a PostgreSQL, with all it holds, once its Cluster is gone.

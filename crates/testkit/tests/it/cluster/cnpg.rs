@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use kube::api::ListParams;
-use testkit::cluster::{Cluster, Mood, Standin};
+use testkit::cluster::{Cluster, Kinds, Mood, Standin};
 use testkit::{eventually, part};
 
 use super::{Stage, applied, refused};
@@ -317,6 +317,40 @@ async fn cloudnative_pg_is_missing_or_fails_or_is_slow_as_told_and_then_does_its
     assert!(stage.standin.processes().await.is_empty());
     stage.standin.cloudnative_pg(Mood::Slow(Duration::from_millis(100)));
     stage.until("Database", "seeds", applied).await;
+}
+
+#[tokio::test]
+async fn cloudnative_pg_can_pretend() {
+    part!(Kubernetes);
+    let stage = Stage::new("pretends").await;
+    stage.standin.cloudnative_pg(Mood::Pretending);
+    stage.apply(CLUSTER).await;
+    stage.apply(ROLE).await;
+    stage.apply(DATABASE).await;
+    stage.until("Cluster", "pg", |data| super::condition(data, "Ready", "True")).await;
+    for kind in ["Database", "DatabaseRole"] {
+        stage.until(kind, "seeds", applied).await;
+        stage.delete(kind, "seeds").await;
+        stage.gone(kind, "seeds").await;
+    }
+    assert!(stage.standin.processes().await.is_empty());
+}
+
+#[tokio::test]
+async fn the_stand_in_goes_on_after_the_api_server_was_away() {
+    part!(Kubernetes, Postgres);
+    let mut cluster = Cluster::start().await.unwrap();
+    cluster.install(Kinds::CLOUDNATIVE_PG).await.unwrap();
+    let standin = Standin::start(&cluster, &["default"]).await.unwrap();
+    cluster.apply(CLUSTER, Some("default")).await.unwrap();
+    eventually("PostgreSQL runs", || async { standin.address("default", "pg").await }).await;
+    cluster.kill_api().unwrap();
+    cluster.start_api().await.unwrap();
+    cluster.apply(&DATABASE.replace("owner: seeds", "owner: app"), Some("default")).await.unwrap();
+    eventually("the database is made", || async {
+        (standin.databases("default", "pg").await.unwrap() == ["app", "seeds"]).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
 use k8s_openapi::api::batch::v1::CronJob;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod, Secret, ServiceAccount};
 use k8s_openapi::api::rbac::v1::Role;
-use kube::api::{Api, DeleteParams, ListParams, PostParams};
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use serde_json::json;
 use testkit::cluster::{Cluster, Kinds, audit};
 use testkit::{eventually, part};
@@ -99,23 +99,11 @@ async fn the_restricted_standard_is_enforced() {
     let cluster = Cluster::shared().await.unwrap();
     let space = cluster.namespace("restricted").await.unwrap();
     let pods: Api<Pod> = Api::namespaced(cluster.admin().await.unwrap(), space.name());
-    let pod = |security: serde_json::Value| {
-        of::<Pod>(json!({
-            "metadata": { "generateName": "pod-" },
-            "spec": {
-                "containers": [{ "name": "main", "image": "none", "securityContext": security }],
-            },
-        }))
-    };
-    let error = pods.create(&PostParams::default(), &pod(json!({}))).await.unwrap_err();
+    let pod = |spec| of::<Pod>(json!({ "metadata": { "generateName": "pod-" }, "spec": spec }));
+    let careless = json!({ "containers": [{ "name": "main", "image": "none" }] });
+    let error = pods.create(&PostParams::default(), &pod(careless)).await.unwrap_err();
     assert!(error.to_string().contains("violates PodSecurity \"restricted"), "{error}");
-    let strict = json!({
-        "allowPrivilegeEscalation": false,
-        "capabilities": { "drop": ["ALL"] },
-        "runAsNonRoot": true,
-        "seccompProfile": { "type": "RuntimeDefault" },
-    });
-    pods.create(&PostParams::default(), &pod(strict)).await.unwrap();
+    pods.create(&PostParams::default(), &pod(harmless())).await.unwrap();
 }
 
 #[tokio::test]
@@ -172,51 +160,68 @@ async fn a_kind_is_missing_until_it_is_installed_and_after_it_is_taken_away() {
     cluster.apply(route, None).await.unwrap_err();
 }
 
+/// A Pod's spec that the restricted standard lets pass.
+fn harmless() -> serde_json::Value {
+    json!({
+        "securityContext": { "runAsNonRoot": true, "seccompProfile": { "type": "RuntimeDefault" } },
+        "containers": [{
+            "name": "main",
+            "image": "none",
+            "securityContext": { "allowPrivilegeEscalation": false, "capabilities": { "drop": ["ALL"] } },
+        }],
+    })
+}
+
 #[tokio::test]
-async fn a_deployment_and_a_cron_job_come_to_life_and_take_their_children_along() {
+async fn a_deployment_makes_pods_and_takes_them_along() {
     part!(Kubernetes);
     let cluster = Cluster::shared().await.unwrap();
-    let space = cluster.namespace("controllers").await.unwrap();
+    let space = cluster.namespace("deployment").await.unwrap();
     let admin = cluster.admin().await.unwrap();
-    let template = json!({
-        "metadata": { "labels": { "app": "a" } },
-        "spec": {
-            "restartPolicy": "Never",
-            "securityContext": { "runAsNonRoot": true, "seccompProfile": { "type": "RuntimeDefault" } },
-            "containers": [{
-                "name": "main",
-                "image": "none",
-                "securityContext": { "allowPrivilegeEscalation": false, "capabilities": { "drop": ["ALL"] } },
-            }],
-        },
-    });
-    let mut of_deployment = template.clone();
-    of_deployment["spec"].as_object_mut().unwrap().remove("restartPolicy");
     let deployments: Api<Deployment> = Api::namespaced(admin.clone(), space.name());
+    let template = json!({ "metadata": { "labels": { "app": "a" } }, "spec": harmless() });
     let deployment = json!({
         "metadata": { "name": "a" },
-        "spec": { "selector": { "matchLabels": { "app": "a" } }, "template": of_deployment },
+        "spec": { "selector": { "matchLabels": { "app": "a" } }, "template": template },
     });
     deployments.create(&PostParams::default(), &of(deployment)).await.unwrap();
-    let cron: Api<CronJob> = Api::namespaced(admin.clone(), space.name());
-    let job = json!({
-        "metadata": { "name": "b" },
-        "spec": { "schedule": "* * * * *", "jobTemplate": { "spec": { "template": template } } },
-    });
-    cron.create(&PostParams::default(), &of(job)).await.unwrap();
-
-    let pods: Api<Pod> = Api::namespaced(admin.clone(), space.name());
+    let (pods, sets): (Api<Pod>, Api<ReplicaSet>) =
+        (Api::namespaced(admin.clone(), space.name()), Api::namespaced(admin, space.name()));
+    let everything = ListParams::default();
     eventually("a Pod of the Deployment", || async {
-        let list = pods.list(&ListParams::default().labels("pod-template-hash")).await.unwrap();
-        (!list.items.is_empty()).then_some(())
+        (!pods.list(&everything).await.unwrap().items.is_empty()).then_some(())
     })
     .await;
     deployments.delete("a", &DeleteParams::background()).await.unwrap();
-    let sets: Api<ReplicaSet> = Api::namespaced(admin, space.name());
     eventually("the Deployment's children go", || async {
-        let sets = sets.list(&ListParams::default()).await.unwrap();
-        let pods = pods.list(&ListParams::default().labels("pod-template-hash")).await.unwrap();
+        let (sets, pods) = (sets.list(&everything).await.unwrap(), pods.list(&everything).await.unwrap());
         (sets.items.is_empty() && pods.items.is_empty()).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_cron_job_makes_a_job_and_the_job_a_pod() {
+    part!(Kubernetes);
+    let cluster = Cluster::shared().await.unwrap();
+    let space = cluster.namespace("cron").await.unwrap();
+    let admin = cluster.admin().await.unwrap();
+    let cron: Api<CronJob> = Api::namespaced(admin.clone(), space.name());
+    let mut spec = harmless();
+    spec["restartPolicy"] = "Never".into();
+    let job = json!({
+        "metadata": { "name": "b" },
+        "spec": { "schedule": "* * * * *", "jobTemplate": { "spec": { "template": { "spec": spec } } } },
+    });
+    cron.create(&PostParams::default(), &of(job)).await.unwrap();
+    // A minute was missed, so that the next one need not be waited for.
+    let past = k8s_openapi::jiff::Timestamp::now() - std::time::Duration::from_secs(90);
+    let status = json!({ "status": { "lastScheduleTime": past.strftime("%Y-%m-%dT%H:%M:%SZ").to_string() } });
+    cron.patch_status("b", &PatchParams::default(), &Patch::Merge(status)).await.unwrap();
+    let pods: Api<Pod> = Api::namespaced(admin, space.name());
+    eventually("a Pod of the CronJob's Job", || async {
+        let pods = pods.list(&ListParams::default().labels("batch.kubernetes.io/job-name")).await.unwrap();
+        (!pods.items.is_empty()).then_some(())
     })
     .await;
 }
