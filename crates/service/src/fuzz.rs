@@ -8,7 +8,7 @@ use crate::config::{ByteSize, ConfigValue, Source};
 use crate::dialer::{HostPort, parse_address};
 use crate::secrets::Keyring;
 use crate::sites::Sites;
-use crate::web::{Cidr, fuzz::headers};
+use crate::web::{self, Cidr};
 
 type Target = (&'static str, fn(&[u8]));
 
@@ -47,6 +47,11 @@ pub fn config(data: &[u8]) {
             let _ = site.port();
         }
     }
+}
+
+/// What is read of a request's headers.
+pub fn headers(data: &[u8]) {
+    web::fuzz::headers(data);
 }
 
 #[cfg(test)]
