@@ -2,6 +2,8 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use kube::api::ListParams;
+use serde_json::json;
+use testkit::cluster::node::{Node, Options};
 use testkit::cluster::{Cluster, Kinds, Mood, Standin};
 use testkit::{eventually, part};
 
@@ -115,6 +117,42 @@ async fn pods_find_postgresql_by_an_endpoint_slice() {
         assert_eq!(slice.data["endpoints"][0]["addresses"][0], address.ip().to_string());
         assert_eq!(slice.metadata.labels.unwrap()["kubernetes.io/service-name"], "pg-rw");
     }
+}
+
+#[tokio::test]
+async fn a_pod_reaches_postgresql_by_the_name_of_its_service() {
+    part!(Kubernetes, Postgres);
+    let stage = Stage::new("reached").await;
+    let options = Options { namespaces: Some(vec![stage.namespace().to_owned()]), ..Options::default() };
+    let Some(node) = Node::start_or_skip(stage.cluster, options).await.unwrap() else { return };
+    stage.apply(CLUSTER).await;
+    stage.until("Cluster", "pg", |data| super::condition(data, "Ready", "True")).await;
+    let pod = json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": { "name": "client" },
+        "spec": {
+            "securityContext": {
+                "runAsNonRoot": true,
+                "runAsUser": 1000,
+                "seccompProfile": { "type": "RuntimeDefault" },
+            },
+            "volumes": [{ "name": "authority", "secret": { "secretName": "pg-ca" } }],
+            "containers": [{
+                "name": "main",
+                "image": "shell",
+                "args": ["-c", "/usr/lib/postgresql/*/bin/psql -X -c 'select 6 * 7' \"$URI?sslmode=verify-full&sslrootcert=/authority/ca.crt\""],
+                "env": [{ "name": "URI", "valueFrom": { "secretKeyRef": { "name": "pg-app", "key": "uri" } } }],
+                "volumeMounts": [{ "name": "authority", "mountPath": "/authority" }],
+                "securityContext": { "allowPrivilegeEscalation": false, "capabilities": { "drop": ["ALL"] } },
+            }],
+        },
+    });
+    stage.apply(&pod.to_string()).await;
+    eventually("the Pod's answer from PostgreSQL", || async {
+        node.logs(stage.namespace(), "client", "main").contains("42").then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]
