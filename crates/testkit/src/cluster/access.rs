@@ -1,5 +1,6 @@
 //! Clients: an administrator's, and those of a ServiceAccount with a token the API server gave it.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
@@ -22,7 +23,18 @@ impl Cluster {
 
     /// A client of a ServiceAccount that exists, with a real token: it may do what RBAC allows it.
     pub async fn as_service_account(&self, namespace: &str, name: &str) -> Result<Client> {
-        client(self.plane.token_config(&self.token(namespace, name).await?)).await
+        self.as_service_account_through(namespace, name, self.address()).await
+    }
+
+    /// The same, by way of a [`crate::proxy::Proxy`] in front of [`Cluster::address`]: so that one client loses its
+    /// watches, or the API server altogether, while every other test goes on.
+    pub async fn as_service_account_through(
+        &self,
+        namespace: &str,
+        name: &str,
+        proxy: SocketAddr,
+    ) -> Result<Client> {
+        client(self.plane.token_config(&self.token(namespace, name).await?, proxy)).await
     }
 
     /// A client of a user with a certificate.
@@ -32,8 +44,19 @@ impl Cluster {
 
     /// A kubeconfig file with a ServiceAccount's token, for programs (`KUBECONFIG`).
     pub async fn kubeconfig(&self, namespace: &str, name: &str) -> Result<PathBuf> {
-        let file = self.plane.folder().join(format!("kubeconfig-{namespace}-{name}.json"));
-        let config = self.plane.token_config(&self.token(namespace, name).await?);
+        self.kubeconfig_through(namespace, name, self.address()).await
+    }
+
+    /// The same, by way of a [`crate::proxy::Proxy`] in front of [`Cluster::address`].
+    pub async fn kubeconfig_through(
+        &self,
+        namespace: &str,
+        name: &str,
+        proxy: SocketAddr,
+    ) -> Result<PathBuf> {
+        let file = format!("kubeconfig-{namespace}-{name}-{}.json", proxy.port());
+        let file = self.plane.folder().join(file);
+        let config = self.plane.token_config(&self.token(namespace, name).await?, proxy);
         std::fs::write(&file, config.to_string()).with_context(|| format!("writing {}", file.display()))?;
         Ok(file)
     }

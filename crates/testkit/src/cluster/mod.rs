@@ -17,6 +17,9 @@
 //! missing takes a cluster of its own with [`Cluster::start`]: those methods want `&mut`, and [`Cluster::shared`] gives
 //! none.
 //!
+//! A test in which one client alone loses its watches or the API server puts a proxy between:
+//! [`Cluster::as_service_account_through`], [`Cluster::kubeconfig_through`].
+//!
 //! A `kube::Client` belongs to the runtime it is made in, and each `#[tokio::test]` has one of its own: ask for a client
 //! in each test, never keep one in a static.
 //!
@@ -32,6 +35,8 @@ pub mod node;
 pub mod pki;
 mod plane;
 pub mod standin;
+
+use std::net::SocketAddr;
 
 use anyhow::{Context, Result};
 use serde_json::Value;
@@ -75,9 +80,9 @@ impl Cluster {
         Err(last.context("no attempt was made")?)
     }
 
-    /// Where the API server listens, e.g. `https://127.0.0.1:40123`.
-    pub fn url(&self) -> String {
-        self.plane.url()
+    /// Where the API server listens, with TLS.
+    pub fn address(&self) -> SocketAddr {
+        self.plane.address()
     }
 
     /// The certificate of the authority the API server's certificate is under (PEM).

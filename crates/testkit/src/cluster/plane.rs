@@ -1,5 +1,6 @@
 //! The three programs of the control plane, and the files they need.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -74,8 +75,8 @@ impl Plane {
     }
 
     /// Where the API server listens.
-    pub fn url(&self) -> String {
-        format!("https://127.0.0.1:{}", self.ports.api)
+    pub fn address(&self) -> SocketAddr {
+        net::loopback(self.ports.api)
     }
 
     /// Where its files are.
@@ -100,23 +101,25 @@ impl Plane {
 
     /// A kubeconfig for a client with a certificate.
     pub fn certificate_config(&self, leaf: &Leaf) -> serde_json::Value {
-        self.config(&json!({
+        let user = json!({
             "client-certificate-data": base64(leaf.certificate.as_bytes()),
             "client-key-data": base64(leaf.key.as_bytes()),
-        }))
+        });
+        self.config(&user, self.address())
     }
 
-    /// A kubeconfig for a client with a bearer token.
-    pub fn token_config(&self, token: &str) -> serde_json::Value {
-        self.config(&json!({ "token": token }))
+    /// A kubeconfig for a client with a bearer token, which finds the API server at `server`.
+    pub fn token_config(&self, token: &str, server: SocketAddr) -> serde_json::Value {
+        self.config(&json!({ "token": token }), server)
     }
 
-    fn config(&self, user: &serde_json::Value) -> serde_json::Value {
+    fn config(&self, user: &serde_json::Value, server: SocketAddr) -> serde_json::Value {
+        let server = format!("https://{server}");
         let authority = base64(self.authority.pem().as_bytes());
         json!({
             "apiVersion": "v1",
             "kind": "Config",
-            "clusters": [{ "name": "test", "cluster": { "server": self.url(), "certificate-authority-data": authority } }],
+            "clusters": [{ "name": "test", "cluster": { "server": server, "certificate-authority-data": authority } }],
             "users": [{ "name": "test", "user": user }],
             "contexts": [{ "name": "test", "context": { "cluster": "test", "user": "test" } }],
             "current-context": "test",

@@ -9,6 +9,7 @@ use k8s_openapi::api::rbac::v1::Role;
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use serde_json::json;
 use testkit::cluster::{Cluster, Kinds, audit};
+use testkit::proxy::{Mood, Proxy};
 use testkit::{eventually, part};
 
 const READER: &str = "
@@ -271,6 +272,25 @@ async fn a_program_with_a_kubeconfig_is_the_service_account() {
     let config = kube::Config::from_custom_kubeconfig(config, &Default::default()).await.unwrap();
     let client = kube::Client::try_from(config).unwrap();
     Api::<ConfigMap>::namespaced(client, space.name()).list(&ListParams::default()).await.unwrap();
+}
+
+#[tokio::test]
+async fn one_client_loses_the_api_server_while_the_others_go_on() {
+    part!(Kubernetes);
+    let cluster = Cluster::shared().await.unwrap();
+    let space = cluster.namespace("proxy").await.unwrap();
+    cluster.apply(READER, Some(space.name())).await.unwrap();
+    let proxy = Proxy::start(cluster.address()).await.unwrap();
+    let through = cluster.as_service_account_through(space.name(), "reader", proxy.address()).await.unwrap();
+    let direct = cluster.as_service_account(space.name(), "reader").await.unwrap();
+    let maps = |client| Api::<ConfigMap>::namespaced(client, space.name());
+    let (through, direct) = (maps(through), maps(direct));
+    through.list(&ListParams::default()).await.unwrap();
+    proxy.set(Mood::Cut);
+    through.list(&ListParams::default()).await.unwrap_err();
+    direct.list(&ListParams::default()).await.unwrap();
+    proxy.set(Mood::Through);
+    through.list(&ListParams::default()).await.unwrap();
 }
 
 #[tokio::test]
