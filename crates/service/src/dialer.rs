@@ -47,7 +47,13 @@ impl FromStr for HostPort {
         let (host, port) = text.rsplit_once(':').ok_or("it has no port")?;
         let port = port.parse().map_err(|_| format!("`{port}` is no port"))?;
         let pair = Self::new(host, port);
-        if pair.host.is_empty() { Err("it has no host".to_owned()) } else { Ok(pair) }
+        if pair.host.is_empty() {
+            return Err("it has no host".to_owned());
+        }
+        if pair.host.contains(|c: char| c.is_whitespace() || c.is_control()) {
+            return Err("a host has no spaces in it".to_owned());
+        }
+        Ok(pair)
     }
 }
 

@@ -224,3 +224,10 @@ proptest! {
         prop_assert_eq!(pair.to_string().parse::<HostPort>().unwrap(), pair);
     }
 }
+
+#[test]
+fn an_exception_names_a_host_and_nothing_else() {
+    for text in ["irc.test", ":1", "[]:1", ".:1", "a b:1", "[\rb]:1", "a:99999"] {
+        assert!(text.parse::<HostPort>().is_err(), "{text:?}");
+    }
+}
