@@ -101,7 +101,8 @@ pub fn tags(data: &[u8]) {
 /// Tokens are read, asked and written so that they read the same.
 pub fn isupport(data: &[u8]) {
     let mut state = Isupport::new();
-    for token in data.split(|b| *b == b' ').filter(|token| token.len() < 120) {
+    // Escaped, a byte takes up to four; a token that fits no line is left out.
+    for token in data.split(|b| *b == b' ').filter(|token| token.len() < 100) {
         state.apply_token(token);
     }
     let _ = (
