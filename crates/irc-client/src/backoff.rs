@@ -68,6 +68,17 @@ mod tests {
     }
 
     #[test]
+    fn after_a_success_it_begins_anew() {
+        let mut backoff = Backoff::default();
+        for _ in 0..5 {
+            backoff.failed(Severity::Usual, 0.0);
+        }
+        backoff.succeeded();
+        assert_eq!(backoff.failures(), 0);
+        assert_eq!(backoff.failed(Severity::Usual, 0.0), Backoff::MIN);
+    }
+
+    #[test]
     fn a_throttle_or_a_ban_is_answered_with_patience() {
         assert_eq!(Backoff::default().failed(Severity::Unwelcome, 0.0).as_secs(), 300);
         assert_eq!(Backoff::default().failed(Severity::Pointless, 0.0).as_secs(), 600);

@@ -1,7 +1,10 @@
 //! Upstreams that misbehave.
 
+use std::time::Duration;
+
 use contracts::{NetworkSpec, Phase, Sasl};
 use entitlements::{Amount, Limit, Limits};
+use service::dialer::HostPort;
 use testkit::{Part, eventually};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
@@ -252,4 +255,21 @@ async fn refused_sasl_is_told_in_plain_words_and_needs_the_user() {
     })
     .await;
     assert!(words.contains("TLS") || words.contains("clear"), "{words}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_users_together_knock_at_one_host_only_so_often() {
+    let world = World::knocking(1).await;
+    let (first, second, elsewhere) = (Scripted::new().await, Scripted::new().await, Scripted::new().await);
+    world.add_network("alice", "first", first.port(), &[]).await;
+    let _first = first.registered("alice").await;
+
+    world.add_network("bob", "second", second.port(), &[]).await;
+    world.dialer.allow(HostPort::new("localhost", elsewhere.port()));
+    let other = NetworkSpec { host: "localhost".to_owned(), ..spec("carol", "other", elsewhere.port()) };
+    world.calls().add_network(&world.call("carol"), other).await.unwrap();
+    // Another host is let in past the one who waits, who came before.
+    let _elsewhere = elsewhere.registered("carol").await;
+    let knocked = tokio::time::timeout(Duration::ZERO, second.accept()).await;
+    assert!(knocked.is_err(), "bob's network shares the host with alice's and waits its turn");
 }

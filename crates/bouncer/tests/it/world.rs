@@ -30,10 +30,17 @@ pub struct World {
     bouncer: Option<(Bouncer, Shutdown)>,
     keys: Arc<Keyring>,
     folder: TempDir,
+    /// How many connections to one host begin at once.
+    host_burst: u32,
 }
 
 impl World {
     pub async fn new() -> Self {
+        Self::knocking(100).await
+    }
+
+    /// A bouncer that begins so many connections to one host, and then no more for an hour.
+    pub async fn knocking(host_burst: u32) -> Self {
         service::tls::install_provider();
         let dial = DialConfig { allow: Vec::new(), timeout: Duration::from_secs(5) };
         let mut world = Self {
@@ -43,15 +50,17 @@ impl World {
             bouncer: None,
             keys: Arc::new(Keyring::ephemeral().unwrap()),
             folder: tempfile::tempdir().unwrap(),
+            host_burst,
         };
         world.start().await;
         world
     }
 
     pub async fn start(&mut self) {
-        let source = Source::from_toml(
-            "[bouncer]\nlisten = '127.0.0.1:0'\nlisten_tls = '127.0.0.1:0'\nhost_burst = 100\n",
-        )
+        let source = Source::from_toml(&format!(
+            "[bouncer]\nlisten = '127.0.0.1:0'\nlisten_tls = '127.0.0.1:0'\nhost_burst = {}\nhost_interval = '1h'\n",
+            self.host_burst
+        ))
         .unwrap();
         let data = DataDir::open(self.folder.path().join("data")).unwrap();
         let tls = service::tls::local_certificate(&self.folder.path().join("tls"), &["localhost".to_owned()])
