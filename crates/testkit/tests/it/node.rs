@@ -113,9 +113,8 @@ fn phase_of(pod: &Pod) -> String {
 fn status_of(pod: &Pod, name: &str) -> k8s_openapi::api::core::v1::ContainerStatus {
     let status = pod.status.clone().unwrap_or_default();
     let all = status.container_statuses.into_iter().chain(status.init_container_statuses).flatten();
-    all.into_iter()
-        .find(|status| status.name == name)
-        .unwrap_or_else(|| panic!("{name} of {}", pod.name_any()))
+    let mut all = all.into_iter();
+    all.find(|status| status.name == name).ok_or_else(|| format!("{name} of {}", pod.name_any())).unwrap()
 }
 
 /// Lives until SIGTERM.

@@ -14,6 +14,9 @@ pub trait Objects {
     fn config_map(&self, namespace: &str, name: &str) -> Option<std::sync::Arc<ConfigMap>>;
 }
 
+/// Where Pods find the API server.
+const API_HOST: &str = "kubernetes.default.svc";
+
 /// What a container waits for.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum Missing {
@@ -119,7 +122,9 @@ pub fn resolve(
             set(&mut named, &variable.name, value);
         }
     }
-    let mut all = vec![("HOSTNAME".to_owned(), hostname.to_owned())];
+    let own =
+        [("HOSTNAME", hostname), ("KUBERNETES_SERVICE_HOST", API_HOST), ("KUBERNETES_SERVICE_PORT", "443")];
+    let mut all: Vec<_> = own.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
     for (name, value) in image.environment.iter().cloned().chain(named) {
         set(&mut all, &name, value);
     }
@@ -236,4 +241,4 @@ fn set(variables: &mut Vec<(String, String)>, name: &str, value: String) {
 
 #[cfg(test)]
 #[path = "env_tests.rs"]
-mod tests;
+pub mod tests;

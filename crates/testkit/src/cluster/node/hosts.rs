@@ -112,7 +112,9 @@ fn selected<'a>(
     let empty = BTreeMap::new();
     world.pods.iter().filter(move |pod| {
         let labels = pod.metadata.labels.as_ref().unwrap_or(&empty);
+        let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
         pod.metadata.namespace == service.metadata.namespace
+            && !matches!(phase, Some("Succeeded" | "Failed"))
             && selector.iter().all(|(key, value)| labels.get(key) == Some(value))
             && (any || (is_ready(pod) && pod.metadata.deletion_timestamp.is_none()))
     })

@@ -17,6 +17,10 @@
 //! [`Options::host_names`]. A server that listens on loopback only is shown to Pods by [`Node::expose`]. Pods reach
 //! each other and the host, nothing else: no address of another machine, whatever a NetworkPolicy says.
 //!
+//! **The API server** is `https://kubernetes.default.svc` (`KUBERNETES_SERVICE_HOST` and `_PORT` say so), with token,
+//! authority and namespace in `/var/run/secrets/kubernetes.io/serviceaccount` unless the Pod or its ServiceAccount says
+//! `automountServiceAccountToken: false`: what a cluster's admission plugin would add to the Pod, the node does.
+//!
 //! **Images** are a table ([`Images`]): the host's tools and libraries, read-only, and a program.
 //!
 //! **What it does not do** it refuses, by an allow-list of every field ([`known`]): the Pod fails and an Event
@@ -26,8 +30,10 @@
 //! tokens are renewed when a container starts.
 //!
 //! The pure parts: [`known`] (what is refused), [`plan`] (a Pod, read), [`machine`] (the life of its containers),
-//! [`env`] and [`volumes`] (what they see), [`hosts`] (whom they know), [`bundle`] (what runc is told), [`status`]
+//! [`mod@env`] and [`volumes`] (what they see), [`hosts`] (whom they know), [`bundle`] (what runc is told), [`status`]
 //! (what is told of them).
+
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "tests"))]
 
 pub mod bundle;
 mod claims;
@@ -107,6 +113,9 @@ impl Default for Options {
     }
 }
 
+/// Where Pods find the API server, by the name `kubernetes.default.svc`.
+const API_PORT: u16 = 443;
+
 /// A running node. With it go its Pods' processes, their network and their data.
 pub struct Node {
     slot: Arc<Slot>,
@@ -173,20 +182,7 @@ impl Node {
     /// The same, on a port of choice.
     pub async fn expose_as(&self, loopback: u16, port: u16) -> Result<SocketAddr> {
         let address = SocketAddr::from((self.host(), port));
-        let bind = self.runtime.spawn(TcpListener::bind(address));
-        let listener = bind.await?.with_context(|| format!("listening on {address}"))?;
-        let address = listener.local_addr()?;
-        self.runtime.spawn(async move {
-            while let Ok((mut from, _)) = listener.accept().await {
-                tokio::spawn(async move {
-                    if let Ok(mut to) = TcpStream::connect((Ipv4Addr::LOCALHOST, loopback)).await {
-                        // Either side may break off at any time.
-                        let _ = copy_bidirectional(&mut from, &mut to).await;
-                    }
-                });
-            }
-        });
-        Ok(address)
+        self.runtime.spawn(forward(address, loopback)).await?
     }
 
     /// A Pod's address, as soon as it has one.
@@ -254,6 +250,23 @@ impl Drop for Node {
     }
 }
 
+/// Carries connections to `address` on to a port of loopback, for as long as the node lives.
+async fn forward(address: SocketAddr, loopback: u16) -> Result<SocketAddr> {
+    let listener = TcpListener::bind(address).await.with_context(|| format!("listening on {address}"))?;
+    let address = listener.local_addr()?;
+    tokio::spawn(async move {
+        while let Ok((mut from, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                if let Ok(mut to) = TcpStream::connect((Ipv4Addr::LOCALHOST, loopback)).await {
+                    // Either side may break off at any time.
+                    let _ = copy_bidirectional(&mut from, &mut to).await;
+                }
+            });
+        }
+    });
+    Ok(address)
+}
+
 type Ready = oneshot::Sender<Result<(Arc<Slot>, tokio::runtime::Handle)>>;
 
 /// The node's life on its own thread.
@@ -289,22 +302,48 @@ async fn begin(
     tasks: &mut JoinSet<()>,
 ) -> Result<(Arc<Slot>, Client, String)> {
     let Options { namespaces, named_namespaces, mut host_names, images, back_off } = options;
-    host_names.insert(0, "host.testkit".into());
+    let names = [
+        "host.testkit",
+        "kubernetes.default.svc.cluster.local",
+        "kubernetes.default.svc",
+        "kubernetes.default",
+    ];
+    host_names.splice(0..0, names.map(str::to_owned));
     let slot = Arc::new(Slot::take()?);
     let network = Network::new(Arc::clone(&slot))?;
     let kubeconfig: Kubeconfig = serde_json::from_value(kubeconfig)?;
     let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
+    let api = config.cluster_url.port_u16().context("the API server's address has no port")?;
+    forward(SocketAddr::from((slot.host(), API_PORT)), api).await?;
+    let authority = config.root_cert.iter().flatten().map(|der| pem(der)).collect();
     let world = World::follow(config, namespaces, tasks).await?;
     let client = world.client.clone();
     let name = slot.name();
     let labels = labels(&name);
     register(&client, &name, &labels, slot.host()).await?;
-    let shared =
-        Shared::new(world, images, network, &slot, named_namespaces, host_names, back_off, containers);
+    let shared = Shared::new(
+        world,
+        images,
+        network,
+        &slot,
+        named_namespaces,
+        host_names,
+        back_off,
+        containers,
+        authority,
+    );
     let shared = Arc::new(shared);
     tasks.spawn(scheduler::serve(Arc::clone(&shared), labels));
     tasks.spawn(claims::serve(shared));
     Ok((slot, client, name))
+}
+
+fn pem(der: &[u8]) -> String {
+    use base64::Engine as _;
+    let text = base64::engine::general_purpose::STANDARD.encode(der);
+    let lines: Vec<&str> =
+        text.as_bytes().chunks(64).filter_map(|line| std::str::from_utf8(line).ok()).collect();
+    format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n"))
 }
 
 fn labels(name: &str) -> BTreeMap<String, String> {
@@ -313,7 +352,6 @@ fn labels(name: &str) -> BTreeMap<String, String> {
         ("kubernetes.io/hostname", name),
         ("kubernetes.io/os", "linux"),
         ("kubernetes.io/arch", architecture),
-        ("topology.kubernetes.io/zone", "testkit"),
     ];
     labels.into_iter().map(|(label, value)| (label.to_owned(), value.to_owned())).collect()
 }

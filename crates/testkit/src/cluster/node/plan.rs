@@ -379,4 +379,4 @@ fn capabilities(spec: Option<&Capabilities>) -> Vec<String> {
 
 #[cfg(test)]
 #[path = "plan_tests.rs"]
-mod tests;
+pub mod tests;

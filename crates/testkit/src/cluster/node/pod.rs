@@ -31,6 +31,9 @@ pub use publish::{LIMIT, PAUSE};
 /// How long changes of the cluster are gathered before the Pod's files follow them.
 const GATHER: Duration = Duration::from_millis(100);
 
+/// How long a Pod that got no network waits for the next attempt.
+const RETRY: Duration = Duration::from_secs(1);
+
 enum Event {
     Up(usize, u32),
     Ended(usize, u32, Ended),
@@ -64,6 +67,7 @@ pub struct Worker {
     count: u32,
     tokens: Tokens,
     tokens_until: Option<Timestamp>,
+    api_access: bool,
     written: BTreeMap<String, Files>,
     version: u64,
     hosts: String,
@@ -76,13 +80,15 @@ pub struct Worker {
 pub async fn run(shared: Arc<Shared>, pod: Pod, plan: Plan) {
     let key = plan.key.clone();
     let folder = shared.folder.join("pods").join(&key.uid);
-    match Worker::new(Arc::clone(&shared), pod.clone(), plan, folder.clone()) {
-        Ok(worker) => worker.live().await,
-        Err(error) => {
-            let text = format!("{error:#}");
-            shared.event(&pod, true, "FailedCreatePodSandBox", &text);
-            // The next change of the Pod tries again.
-            tokio::time::sleep(Duration::from_secs(1)).await;
+    loop {
+        match Worker::new(Arc::clone(&shared), pod.clone(), plan.clone(), folder.clone()) {
+            Ok(worker) => break worker.live().await,
+            Err(error) => shared.event(&pod, true, "FailedCreatePodSandBox", &format!("{error:#}")),
+        }
+        tokio::time::sleep(RETRY).await;
+        if shared.world.pod(&key).is_none_or(|pod| pod.metadata.deletion_timestamp.is_some()) {
+            // The scheduler takes a deleted Pod's object away once nobody cares for it.
+            break;
         }
     }
     shared.forget(&key);
@@ -112,6 +118,7 @@ impl Worker {
             count: 0,
             tokens: Tokens::new(),
             tokens_until: None,
+            api_access: false,
             written: BTreeMap::new(),
             version: 0,
             hosts: String::new(),
@@ -263,7 +270,7 @@ impl Worker {
         }
         let exit = Exit { code, reason, message, started: run.began, finished: now };
         self.machine.exited(index, exit, now);
-        self.shared.left(&self.plan.key, &self.plan.containers[index].spec.name);
+        self.shared.left(&run.id);
         // It is gone with its first process; this takes what a runc that was killed left.
         let _ = self.shared.runc.delete(&run.id).await;
         let _ = std::fs::remove_dir_all(&run.bundle);

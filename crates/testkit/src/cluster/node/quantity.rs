@@ -51,7 +51,8 @@ mod tests {
             ("-1", -1.0),
         ];
         for (text, value) in table {
-            assert!((parse(text).unwrap() - value).abs() <= value.abs() * 1e-12, "{text}");
+            let close = |parsed: f64| (parsed - value).abs() <= value.abs() * 1e-12;
+            assert!(parse(text).is_some_and(close), "{text}");
         }
         for text in ["", "Mi", "1Q", "1 Mi", "1ee3", "--1", "1e400"] {
             assert_eq!(parse(text), None, "{text}");

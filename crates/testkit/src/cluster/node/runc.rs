@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use tokio::process::{Child, Command};
 
@@ -81,15 +81,25 @@ impl Runc {
         Ok(())
     }
 
-    /// Runs a command in the container, as the container's user and with its environment.
+    /// Runs a command in the container, as the container's user and with its environment. Past `limit` it is killed.
     pub async fn exec(&self, id: &str, words: &[String], limit: Duration) -> Result<Output> {
+        let folder = self.state.with_file_name("exec");
+        fs::create_dir_all(&folder)?;
+        let file = tempfile::NamedTempFile::new_in(folder)?;
         let mut command = self.command();
-        command.args(["exec", id]).args(words).kill_on_drop(true);
-        let output = tokio::time::timeout(limit, command.output());
-        output
-            .await
-            .with_context(|| format!("{words:?} did not end within {limit:?}"))?
-            .context("starting runc")
+        command.args(["exec", "--pid-file"]).arg(file.path()).arg(id).args(words);
+        let mut output = std::pin::pin!(command.output());
+        match tokio::time::timeout(limit, &mut output).await {
+            Ok(output) => output.context("starting runc"),
+            Err(_) => {
+                let pid = fs::read_to_string(file.path()).unwrap_or_default();
+                if let Some(pid) = pid.trim().parse().ok().and_then(rustix::process::Pid::from_raw) {
+                    // It may have ended this moment.
+                    let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+                }
+                bail!("{words:?} did not end within {limit:?}")
+            }
+        }
     }
 
     /// Removes what is left of the container; whatever still runs in it is killed.
@@ -112,8 +122,8 @@ impl Running {
         let status = self.child.wait().await?;
         let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(255);
         let log = fs::read_to_string(self.bundle.join("runc.log")).unwrap_or_default();
-        let errors = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let error = errors.filter(|line| line["level"] == "error").last();
+        let mut lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let error = lines.rfind(|line| line["level"] == "error");
         let refused = error.and_then(|line| line["msg"].as_str().map(str::to_owned)).filter(|_| code != 0);
         Ok(Ended { code, refused })
     }
@@ -144,6 +154,8 @@ pub fn make_root(root: &Path, image: &Image, rights: &Rights) -> Result<()> {
     for folder in HOST_FOLDERS.iter().filter(|folder| Path::new(folder).exists()) {
         fs::create_dir_all(root.join(folder.trim_start_matches('/')))?;
     }
+    // Relative, so that it stays in here when the host follows it.
+    symlink("../run", root.join("var/run"))?;
     for name in ["bin", "sbin", "lib", "lib32", "lib64"] {
         if let Ok(target) = fs::read_link(Path::new("/").join(name)) {
             symlink(target, root.join(name))?;

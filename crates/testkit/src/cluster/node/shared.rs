@@ -48,6 +48,8 @@ pub struct Shared {
     pub back_off: BackOff,
     /// Which containers run, and as what.
     pub containers: ContainerIndex,
+    /// The certificate of the API server's authority (PEM).
+    pub authority: String,
     told: Mutex<BTreeSet<(String, String, String)>>,
     alive: Mutex<BTreeSet<String>>,
 }
@@ -67,6 +69,7 @@ impl Shared {
         host_names: Vec<String>,
         back_off: BackOff,
         containers: ContainerIndex,
+        authority: String,
     ) -> Self {
         Self {
             world,
@@ -80,6 +83,7 @@ impl Shared {
             host_names,
             back_off,
             containers,
+            authority,
             told: Mutex::default(),
             alive: Mutex::default(),
         }
@@ -112,10 +116,9 @@ impl Shared {
         self.containers.lock().unwrap_or_else(PoisonError::into_inner).insert(place, id.to_owned());
     }
 
-    /// It does not any more.
-    pub fn left(&self, key: &PodKey, container: &str) {
-        let place = (key.namespace.clone(), key.name.clone(), container.to_owned());
-        self.containers.lock().unwrap_or_else(PoisonError::into_inner).remove(&place);
+    /// It does not any more. Another Pod of that name may run already.
+    pub fn left(&self, id: &str) {
+        self.containers.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, running| running != id);
     }
 
     /// A file for the output of a container's next run.

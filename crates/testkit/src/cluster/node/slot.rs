@@ -42,7 +42,24 @@ impl Slot {
             slot.clean().with_context(|| format!("removing what a dead node left in place {number}"))?;
             own = own.or(Some(slot));
         }
-        own.context("every place for a node on this machine is taken")
+        let own = own.context("every place for a node on this machine is taken")?;
+        crate::watch::command(&own.last_will());
+        Ok(own)
+    }
+
+    /// What a shell does when this process has died without cleaning: as [`Slot::clean`], unless somebody else has taken
+    /// the place since.
+    fn last_will(&self) -> String {
+        let (number, folder, state) = (self.number, self.folder.display(), self.containers());
+        let state = state.display();
+        format!(
+            "flock -n {folder}/lock sh -c '\
+             for id in $(ls {state}); do runc --root {state} delete --force $id; done; \
+             for name in $(ls /run/netns | grep ^ircnow{number}-); do ip netns delete $name; done; \
+             ip link delete ircnow{number}; \
+             for place in $(cut -d\" \" -f2 /proc/mounts | grep ^{folder}/); do umount -l $place; done; \
+             find {folder} -mindepth 1 ! -name lock -delete'"
+        )
     }
 
     /// The folder for its files.

@@ -202,7 +202,7 @@ async fn dies_with_a_running_pod() {
     let Some(stage) = stage("dies").await else { return };
     stage.apply(pod("one", &[shell("main", LIVE)], json!({}))).await;
     stage.pod_ready("one").await;
-    println!("\nnode {}", stage.node.name());
+    eprintln!("\nnode {}", stage.node.name());
     std::process::abort();
 }
 
@@ -211,8 +211,8 @@ async fn the_next_node_removes_what_a_killed_one_left() {
     testkit::part!(Kubernetes);
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--ignored", "--exact", "node::host::dies_with_a_running_pod", "--nocapture"]);
-    let output = command.stdin(Stdio::null()).stderr(Stdio::null()).output().unwrap();
-    let said = String::from_utf8(output.stdout).unwrap();
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    let said = String::from_utf8_lossy(&[output.stderr, output.stdout].concat()).into_owned();
     let Some(name) = said.lines().find_map(|line| line.strip_prefix("node ")) else {
         // Without root there is no node to die.
         assert!(said.contains("SKIPPED"), "{said}");
@@ -231,6 +231,27 @@ async fn the_next_node_removes_what_a_killed_one_left() {
     })
     .await;
     assert!(!traces(name).contains("irv") || stage.node.name() != name, "{}", traces(name));
+}
+
+#[tokio::test]
+async fn a_pod_reaches_the_api_server_as_its_service_account_unless_it_says_no() {
+    let Some(stage) = stage("apiaccess").await else { return };
+    stage.apply(json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "runner"}})).await;
+    let account = |more| json!({"serviceAccountName": "runner", "automountServiceAccountToken": more});
+    stage.apply(pod("speaks", &[shell("main", LIVE)], account(true))).await;
+    stage.apply(pod("silent", &[shell("main", LIVE)], account(false))).await;
+    stage.pod_ready("speaks").await;
+    stage.pod_ready("silent").await;
+    let ask = "import os,ssl,urllib.request as r\n\
+               p='/var/run/secrets/kubernetes.io/serviceaccount/'\n\
+               u='https://%s:%s/apis/authentication.k8s.io/v1/selfsubjectreviews' % (os.environ['KUBERNETES_SERVICE_HOST'], os.environ['KUBERNETES_SERVICE_PORT'])\n\
+               b=b'{\"apiVersion\":\"authentication.k8s.io/v1\",\"kind\":\"SelfSubjectReview\"}'\n\
+               q=r.Request(u, data=b, headers={'Authorization': 'Bearer '+open(p+'token').read(), 'Content-Type': 'application/json'})\n\
+               print(r.urlopen(q, context=ssl.create_default_context(cafile=p+'ca.crt')).read().decode())";
+    let said = stage.output("speaks", &["python3", "-c", ask]).await;
+    assert!(said.contains(&format!("system:serviceaccount:{}:runner", stage.space.name())), "{said}");
+    let folder = ["ls", "/var/run/secrets/kubernetes.io"];
+    assert!(stage.node.output(stage.space.name(), "silent", "main", &folder).await.is_err());
 }
 
 #[tokio::test]

@@ -236,9 +236,13 @@ async fn what_cannot_start_says_why_and_starts_once_it_can() {
     );
     stage.apply(pod("waits", &[container], json!({}))).await;
     assert!(stage.event("waits", "Failed").await.contains("secret \"later\" not found"));
-    let waiting = stage.pod_in_phase("waits", "Pending").await;
-    let reason = status_of(&waiting, "main").state.unwrap().waiting.unwrap().reason;
-    assert_eq!(reason.as_deref(), Some("CreateContainerConfigError"));
+    let says_so = |pod: &Pod| {
+        let statuses = pod.status.iter().flat_map(|status| status.container_statuses.iter().flatten());
+        let mut waiting =
+            statuses.filter_map(|status| status.state.as_ref()?.waiting.as_ref()?.reason.as_deref());
+        phase_of(pod) == "Pending" && waiting.any(|reason| reason == "CreateContainerConfigError")
+    };
+    stage.pod_where("waits", "waiting for its Secret", says_so).await;
     stage.apply(json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "later"}, "stringData": {"word": "x"}})).await;
     stage.pod_ready("waits").await;
     stage

@@ -127,9 +127,9 @@ async fn an_empty_folder_is_shared_by_containers_and_lasts_as_long_as_its_pod() 
     })
     .await;
     // Another Pod of that name has a folder of its own.
+    stage.output("pair", &["touch", "/work/old"]).await;
     let pods: Api<Pod> = stage.api();
     let first = pods.delete("pair", &DeleteParams::default()).await.unwrap().left().unwrap().metadata.uid;
-    stage.output("pair", &["touch", "/work/old"]).await;
     eventually("gone", || async { pods.get_opt("pair").await.unwrap().is_none().then_some(()) }).await;
     stage.apply(object).await;
     let second = stage.pod_ready("pair").await;

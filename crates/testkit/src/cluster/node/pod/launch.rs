@@ -14,7 +14,7 @@ use kube::api::{Api, PostParams};
 
 use super::super::bundle::{self, Inputs, Mount};
 use super::super::runc::{make_place, make_root};
-use super::super::volumes::{self, Kind};
+use super::super::volumes::{self, File, Kind, TokenWish};
 use super::super::{env, probe, slot, tree};
 use super::{Event, Run, Worker, publish};
 
@@ -22,6 +22,10 @@ use super::{Event, Run, Worker, publish};
 const LOOK: Duration = Duration::from_millis(10);
 /// How much of a termination message is kept, as with the kubelet.
 const MESSAGE: usize = 4096;
+
+/// The volume of a Pod's API access, by a name no volume of a Pod can have, and where it is seen.
+const API_ACCESS: &str = ".api-access";
+const API_ACCESS_PATH: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 
 /// Why a container waits: a word and a sentence.
 type Waits = (String, String);
@@ -187,11 +191,16 @@ impl Worker {
         fs::set_permissions(&message, fs::Permissions::from_mode(0o666))?;
         let mount = |host: PathBuf, inside: &str, read_only| Mount { host, inside: inside.into(), read_only };
         let path = container.termination_message_path.as_deref().unwrap_or("/dev/termination-log");
-        Ok(vec![
+        let mut mounts = vec![
             mount(self.folder.join("hosts"), "/etc/hosts", read_only),
             mount(self.folder.join("hostname"), "/etc/hostname", read_only),
             mount(message, path, false),
-        ])
+        ];
+        let taken = container.volume_mounts.iter().flatten().any(|mount| mount.mount_path == API_ACCESS_PATH);
+        if self.api_access && !taken {
+            mounts.push(mount(self.volume_folder(API_ACCESS), API_ACCESS_PATH, true));
+        }
+        Ok(mounts)
     }
 
     fn volume_mounts(&self, container: &Container) -> Result<Vec<Mount>> {
@@ -265,6 +274,17 @@ impl Worker {
                 }
             }
         }
+        if self.api_access {
+            let token = self.tokens.get(&api_token()).context("the Pod's token was not given yet")?;
+            let parts = [
+                ("token", token.as_str()),
+                ("ca.crt", self.shared.authority.as_str()),
+                ("namespace", self.plan.key.namespace.as_str()),
+            ];
+            let file = |text: &str| File { content: text.as_bytes().to_vec(), mode: 0o644 };
+            let files = parts.into_iter().map(|(name, text)| (name.to_owned(), file(text))).collect();
+            self.write_files(API_ACCESS, files)?;
+        }
         Ok(())
     }
 
@@ -300,28 +320,51 @@ impl Worker {
         Ok(())
     }
 
-    /// Asks for the tokens the Pod's volumes want, again when four fifths of their time are over.
+    /// Sees to the tokens the Pod wants, again when four fifths of their time are over.
     async fn take_tokens(&mut self) -> Result<()> {
-        let wishes = volumes::wishes(&self.pod);
-        if wishes.is_empty() || self.tokens_until.is_some_and(|until| Timestamp::now() < until) {
+        if self.tokens_until.is_some_and(|until| Timestamp::now() < until) {
             return Ok(());
         }
-        let account = self.pod.spec.as_ref().and_then(|spec| spec.service_account_name.clone());
+        let asked = self.ask_for_tokens().await;
+        // While the API server is away, what was given before will do.
+        if self.tokens_until.is_some() { Ok(()) } else { asked }
+    }
+
+    async fn ask_for_tokens(&mut self) -> Result<()> {
+        let spec = self.pod.spec.as_ref();
+        let account = spec.and_then(|spec| spec.service_account_name.clone());
         let account = account.filter(|name| !name.is_empty()).unwrap_or_else(|| "default".into());
         let api: Api<ServiceAccount> =
             Api::namespaced(self.shared.world.client.clone(), &self.plan.key.namespace);
+        let mut wishes = volumes::wishes(&self.pod);
+        self.api_access = match spec.and_then(|spec| spec.automount_service_account_token) {
+            Some(wanted) => wanted,
+            None => {
+                let found = tokio::time::timeout(publish::LIMIT, api.get_opt(&account)).await;
+                let found = found.context("the API server is silent")??;
+                let found = found.with_context(|| format!("service account {account:?} not found"))?;
+                found.automount_service_account_token != Some(false)
+            }
+        };
+        if self.api_access {
+            wishes.push(api_token());
+        }
+        // The API server binds a token only to a Pod that names the account; without its admission plugin an empty name
+        // stays empty.
+        let named = spec.is_some_and(|spec| spec.service_account_name.as_deref() == Some(account.as_str()));
+        let bound = named.then(|| BoundObjectReference {
+            api_version: Some("v1".into()),
+            kind: Some("Pod".into()),
+            name: Some(self.plan.key.name.clone()),
+            uid: Some(self.plan.key.uid.clone()),
+        });
         let mut until = Timestamp::MAX;
         for wish in wishes {
             let spec = TokenRequestSpec {
                 audiences: Some(wish.audience.iter().cloned().collect()),
                 expiration_seconds: Some(wish.seconds.max(600)),
                 attestations: None,
-                bound_object_ref: Some(BoundObjectReference {
-                    api_version: Some("v1".into()),
-                    kind: Some("Pod".into()),
-                    name: Some(self.plan.key.name.clone()),
-                    uid: Some(self.plan.key.uid.clone()),
-                }),
+                bound_object_ref: bound.clone(),
             };
             let request = TokenRequest { spec: Some(spec), ..TokenRequest::default() };
             let parameters = PostParams::default();
@@ -337,6 +380,11 @@ impl Worker {
         self.tokens_until = Some(until);
         Ok(())
     }
+}
+
+/// The token of a Pod's API access, as a cluster's admission plugin asks for it.
+fn api_token() -> TokenWish {
+    TokenWish { audience: None, seconds: 3607 }
 }
 
 /// An empty folder for everyone; with a bound, or in memory, a file system of its own.
