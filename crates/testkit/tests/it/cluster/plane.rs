@@ -1,5 +1,6 @@
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
 
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
@@ -8,7 +9,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod, Secret, ServiceAccou
 use k8s_openapi::api::rbac::v1::Role;
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use serde_json::json;
-use testkit::cluster::{Cluster, Kinds, audit};
+use testkit::cluster::{Cluster, Kinds, Standin, audit};
 use testkit::proxy::{Mood, Proxy};
 use testkit::{eventually, part};
 
@@ -329,20 +330,29 @@ async fn nothing_runs_any_more_once_the_cluster_is_dropped() {
 
 /// Run by the test below in a process of its own, which is then killed.
 #[tokio::test]
-#[ignore = "the other half of the_control_plane_dies_with_a_killed_test_process"]
+#[ignore = "the other half of everything_dies_with_a_killed_test_process"]
 async fn a_test_process_that_will_be_killed() {
     let cluster = Cluster::start().await.unwrap();
+    cluster.install(Kinds::CLOUDNATIVE_PG).await.unwrap();
+    let standin = Standin::start(&cluster, &["default"]).await.unwrap();
+    let database =
+        "{apiVersion: postgresql.cnpg.io/v1, kind: Cluster, metadata: {name: pg}, spec: {instances: 1}}";
+    cluster.apply(database, Some("default")).await.unwrap();
+    let address = eventually("PostgreSQL runs", || standin.address("default", "pg")).await;
+    let mut words = vec![address.ip().to_string()];
+    words.extend(cluster.processes().iter().chain(&standin.processes().await).map(u32::to_string));
     let report = std::env::var("TESTKIT_REPORT").unwrap();
-    let processes: Vec<String> = cluster.processes().iter().map(u32::to_string).collect();
-    std::fs::write(format!("{report}.part"), processes.join(" ")).unwrap();
+    std::fs::write(format!("{report}.part"), words.join(" ")).unwrap();
     std::fs::rename(format!("{report}.part"), report).unwrap();
     std::future::pending::<()>().await;
 }
 
 #[tokio::test]
-async fn the_control_plane_dies_with_a_killed_test_process() {
-    part!(Kubernetes);
+async fn everything_dies_with_a_killed_test_process() {
+    part!(Kubernetes, Postgres);
     let folder = tempfile::tempdir().unwrap();
+    // PostgreSQL, which is not root, keeps its data somewhere below.
+    std::fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
     let report = folder.path().join("report");
     let mut half = Command::new(std::env::current_exe().unwrap())
         .args(["--ignored", "--exact", "cluster::plane::a_test_process_that_will_be_killed"])
@@ -351,19 +361,25 @@ async fn the_control_plane_dies_with_a_killed_test_process() {
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
-    let processes: Vec<u32> = eventually("the other half starts", || async {
-        let text = std::fs::read_to_string(&report).ok()?;
-        Some(text.split(' ').map(|id| id.parse().unwrap()).collect())
-    })
-    .await;
+    let report =
+        eventually("the other half starts", || async { std::fs::read_to_string(&report).ok() }).await;
+    let (address, processes) = report.split_once(' ').unwrap();
+    let processes: Vec<u32> = processes.split(' ').map(|id| id.parse().unwrap()).collect();
+    assert_eq!(processes.len(), 4);
     assert!(processes.iter().all(|process| runs(*process)));
     half.kill().unwrap();
     half.wait().unwrap();
-    let left = |folder: &Path| {
-        std::fs::read_dir(folder).unwrap().filter(|e| e.as_ref().unwrap().path().is_dir()).count()
-    };
-    eventually("the control plane and its folder go", || async {
-        (!processes.iter().any(|process| runs(*process)) && left(folder.path()) == 0).then_some(())
+    eventually("programs, folders and the address go", || async {
+        let left =
+            std::fs::read_dir(folder.path()).unwrap().filter(|entry| entry.as_ref().unwrap().path().is_dir());
+        let nothing = !processes.iter().any(|process| runs(*process)) && left.count() == 0;
+        (nothing && (address.starts_with("127.") || !is_ours(address))).then_some(())
     })
     .await;
+}
+
+/// Whether the machine has that address.
+pub fn is_ours(address: &str) -> bool {
+    let addresses = Command::new("ip").args(["-o", "address"]).output().unwrap().stdout;
+    String::from_utf8_lossy(&addresses).contains(&format!(" {address}/"))
 }
