@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use k8s_openapi::api::core::v1::{Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::plan::Plan;
 
@@ -131,6 +132,34 @@ fn slices(service: &Service, world: World<'_>) -> Vec<String> {
     let endpoints = world.slices.iter().filter(of_service).flat_map(|slice| slice.endpoints.iter().flatten());
     let ready = endpoints.filter(|e| e.conditions.as_ref().and_then(|c| c.ready).unwrap_or(true));
     ready.flat_map(|endpoint| endpoint.addresses.iter().cloned()).collect()
+}
+
+/// The ports of a Service that lead to another port of its Pods: a name in a hosts file cannot carry that.
+pub fn diverted(service: &Service, pods: &[Pod]) -> Vec<String> {
+    let Some(spec) = &service.spec else { return Vec::new() };
+    let Some(selector) = spec.selector.as_ref().filter(|selector| !selector.is_empty()) else {
+        return Vec::new();
+    };
+    let world = World { services: &[], pods, slices: &[], host: ("", &[]) };
+    let containers: Vec<_> = selected(service, selector, world, true)
+        .flat_map(|pod| pod.spec.iter().flat_map(|spec| &spec.containers))
+        .collect();
+    let named = |name: &str| {
+        let mut ports = containers.iter().flat_map(|container| container.ports.iter().flatten());
+        ports.find(|port| port.name.as_deref() == Some(name)).map(|port| port.container_port)
+    };
+    let mut found = Vec::new();
+    for port in spec.ports.iter().flatten() {
+        let target = match &port.target_port {
+            Some(IntOrString::Int(number)) => Some(*number),
+            Some(IntOrString::String(name)) => named(name),
+            None => None,
+        };
+        if let Some(target) = target.filter(|target| *target != port.port) {
+            found.push(format!("port {} leads to {target}", port.port));
+        }
+    }
+    found
 }
 
 fn address_of(pod: &Pod) -> Option<String> {

@@ -2,7 +2,7 @@ use k8s_openapi::api::core::v1::{Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use serde_json::{Value, json};
 
-use super::{World, file};
+use super::{World, diverted, file};
 use crate::cluster::node::plan::tests::plan;
 
 fn service(namespace: &str, name: &str, spec: Value) -> Service {
@@ -108,4 +108,24 @@ fn a_member_of_a_set_knows_its_own_long_name_and_the_pods_aliases() {
     let world = World { services: &[], pods: &[], slices: &[], host: ("10.0.0.1", &[]) };
     let file = file(&plan, &pod, "10.0.0.9", world);
     assert!(file.contains("\n10.0.0.9\tset-0.set.n.svc.cluster.local set-0\n10.1.1.1\ta b\n"), "{file}");
+}
+
+#[test]
+fn a_port_that_leads_elsewhere_is_noticed() {
+    let ports = json!([
+        {"port": 80, "targetPort": 8080},
+        {"port": 81, "targetPort": 81},
+        {"port": 82},
+        {"port": 443, "targetPort": "https"},
+        {"port": 6697, "targetPort": "ircs"},
+        {"port": 9, "targetPort": "nobody"},
+    ]);
+    let web = service("n", "web", json!({"selector": {"app": "web"}, "ports": ports}));
+    let own = json!([{"name": "https", "containerPort": 8443}, {"name": "ircs", "containerPort": 6697}]);
+    let own = json!({"spec": {"containers": [{"name": "main", "ports": own}]}});
+    let pods = [pod("a", "10.0.0.3", false, own)];
+    assert_eq!(diverted(&web, &pods), ["port 80 leads to 8080", "port 443 leads to 8443"]);
+    assert!(
+        diverted(&service("n", "db", json!({"ports": [{"port": 1, "targetPort": 2}]})), &pods).is_empty()
+    );
 }

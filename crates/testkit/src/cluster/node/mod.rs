@@ -214,16 +214,25 @@ impl Node {
         texts.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).collect()
     }
 
-    /// Runs a command in a running container, as the container's user and with its environment.
+    /// Runs a command in a container once it runs, as the container's user and with its environment.
     pub async fn exec(&self, namespace: &str, pod: &str, container: &str, words: &[&str]) -> Result<Output> {
         let place = (namespace.to_owned(), pod.to_owned(), container.to_owned());
-        let id = self.containers.lock().unwrap_or_else(PoisonError::into_inner).get(&place).cloned();
-        let id = id.with_context(|| format!("container {container} of {namespace}/{pod} does not run"))?;
+        let end = tokio::time::Instant::now() + crate::wait::PATIENCE;
+        let id = loop {
+            let id = self.containers.lock().unwrap_or_else(PoisonError::into_inner).get(&place).cloned();
+            if let Some(id) = id {
+                break id;
+            }
+            if tokio::time::Instant::now() > end {
+                return Err(anyhow!("container {container} of {namespace}/{pod} does not run"));
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        };
         let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
         Runc::new(self.slot.containers()).exec(&id, &words, crate::wait::PATIENCE).await
     }
 
-    /// What the command printed in a running container; an error unless it ended with 0.
+    /// What the command printed in the container; an error unless it ended with 0.
     pub async fn output(
         &self,
         namespace: &str,

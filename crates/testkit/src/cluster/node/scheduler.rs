@@ -11,12 +11,12 @@ use kube::api::{Api, DynamicObject, PostParams};
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::known;
 use super::plan::{Plan, PodKey};
 use super::pod;
 use super::shared::Shared;
 use super::status;
 use super::world;
+use super::{hosts, known};
 
 /// The longest a refused Pod of the same owner waits before it fails, so that a ReplicaSet does not make new ones at
 /// full speed.
@@ -32,6 +32,7 @@ pub async fn serve(shared: Arc<Shared>, labels: BTreeMap<String, String>) {
         for pod in shared.world.pods() {
             again |= desk.look(&pod).await;
         }
+        desk.warn_of_services();
         let pause = if again { Duration::from_millis(300) } else { Duration::from_secs(600) };
         tokio::select! {
             changed = bell.changed() => if changed.is_err() { return },
@@ -74,6 +75,22 @@ impl Desk {
             }
             Some(_) if finished || self.handled.contains(&(key.uid.clone(), "refused")) => false,
             Some(_) => self.start(raw, pod, key),
+        }
+    }
+
+    /// What a Service's name cannot do here is said once.
+    fn warn_of_services(&self) {
+        for service in self.shared.world.services() {
+            let namespace = service.metadata.namespace.as_deref().unwrap_or_default();
+            let (_, pods, _) = self.shared.world.named(&[namespace]);
+            let diverted = hosts::diverted(&service, &pods);
+            if !diverted.is_empty() {
+                let text = format!(
+                    "{}, but here a Service's name is a Pod's own address: connect to the Pod's port, or make them the same",
+                    diverted.join(", ")
+                );
+                self.shared.event(&*service, true, NOT_IMPLEMENTED, &text);
+            }
         }
     }
 

@@ -102,6 +102,13 @@ impl World {
         })
     }
 
+    /// Every Service of our namespaces.
+    pub fn services(&self) -> Vec<Arc<Service>> {
+        self.services.state_filter(|service| {
+            service.metadata.namespace.as_deref().is_some_and(|namespace| self.is_ours(namespace))
+        })
+    }
+
     /// The claim of that name.
     pub fn claim(&self, namespace: &str, name: &str) -> Option<Arc<PersistentVolumeClaim>> {
         self.claims.get(&ObjectRef::new(name).within(namespace))

@@ -78,6 +78,18 @@ async fn names_follow_readiness() {
 }
 
 #[tokio::test]
+async fn a_service_whose_port_leads_elsewhere_is_refused_in_words() {
+    let Some(stage) = stage("ports").await else { return };
+    stage
+        .apply(json!({
+            "apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"},
+            "spec": {"selector": {"app": "web"}, "ports": [{"port": 80, "targetPort": 8080}]},
+        }))
+        .await;
+    assert!(stage.event("web", "NotImplemented").await.contains("port 80 leads to 8080"));
+}
+
+#[tokio::test]
 async fn pods_reach_a_server_of_the_host_by_its_name_and_by_a_service_of_another_namespace() {
     testkit::part!(Kubernetes);
     let cluster = Cluster::shared().await.unwrap();
@@ -189,10 +201,12 @@ async fn a_node_is_known_while_it_lives_and_leaves_nothing_behind() {
     let super::Stage { node, space, .. } = stage;
     drop(node);
     assert!(nodes.get_opt(&name).await.unwrap().is_none());
-    // Another test's node may have taken the place; then its traces are there, and ours cannot be told apart.
-    if nodes.get_opt(&name).await.unwrap().is_none() {
-        let left = traces(&name);
-        assert!(left.is_empty() || !left.contains(space.name()), "{left}");
+    drop(space);
+    // While the lock is ours no other test's node is in that place.
+    let lock = std::fs::File::open(format!("/run/ircnow-node/{}/lock", name.trim_start_matches("testkit-")))
+        .unwrap();
+    if rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive).is_ok() {
+        assert_eq!(traces(&name), "");
     }
 }
 

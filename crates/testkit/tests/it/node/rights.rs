@@ -113,6 +113,29 @@ async fn a_field_the_node_does_not_implement_is_refused_in_words() {
 }
 
 #[tokio::test]
+async fn a_deployment_of_refused_pods_does_not_make_new_ones_at_full_speed() {
+    let Some(stage) = stage("flood").await else { return };
+    let spec = pod("flood", &[with(shell("main", LIVE), json!({"stdin": true}))], json!({}))["spec"].clone();
+    stage
+        .apply(json!({
+            "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "flood"},
+            "spec": {
+                "selector": {"matchLabels": {"app": "flood"}},
+                "template": {"metadata": {"labels": {"app": "flood"}}, "spec": spec},
+            },
+        }))
+        .await;
+    // 0, 0.5, 1, 2 and 4 s: whoever waits for the fourth has seen them slow down.
+    let began = std::time::Instant::now();
+    testkit::eventually("four refused Pods", || async {
+        (stage.pods_of("flood").await.iter().filter(|pod| phase_of(pod) == "Failed").count() >= 4)
+            .then_some(())
+    })
+    .await;
+    assert!(began.elapsed().as_millis() >= 3000, "{:?}", began.elapsed());
+}
+
+#[tokio::test]
 async fn a_bound_on_memory_holds() {
     let Some(stage) = stage("memory").await else { return };
     let container = with(
