@@ -1,0 +1,8 @@
+//! What the operator of networks promises.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+mod fields;
+mod rendering;
+mod validation;
+mod world;
