@@ -3,15 +3,22 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::Client;
 use kube::api::{Api, DeleteParams};
+use kube::core::GroupVersionKind;
+use kube::discovery::pinned_kind;
 use serde_json::Value;
 
 use super::{Cluster, apply};
 use crate::parts;
 use crate::wait::PATIENCE;
+
+/// Between two looks at what is waited for.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// Kinds of other projects, to be put together with `|`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +37,13 @@ impl Kinds {
     pub const CLOUDNATIVE_PG: Self = Self(16);
     /// All of them.
     pub const ALL: Self = Self(31);
+
+    /// None of them.
+    pub const NONE: Self = Self(0);
+
+    fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
 
     fn has(self, other: Self) -> bool {
         self.0 & other.0 != 0
@@ -121,15 +135,18 @@ impl Cluster {
     /// Installs definitions of other projects and waits until their kinds are served. Twice is as good as once. A test
     /// that needs a kind to be missing starts a cluster of its own.
     pub async fn install(&self, kinds: Kinds) -> Result<()> {
-        let _turn = self.installing.lock().await;
-        let documents = tokio::task::spawn_blocking(move || kinds.documents()).await??;
+        let mut installed = self.installed.lock().await;
+        let missing = kinds.without(*installed);
+        let documents = tokio::task::spawn_blocking(move || missing.documents()).await??;
         self.apply_documents(&documents, None).await?;
-        self.wait_until_served(&documents).await
+        self.wait_until_served(&documents).await?;
+        *installed = *installed | missing;
+        Ok(())
     }
 
     /// Installs definitions of ours and waits until their kinds are served.
     pub async fn define(&self, definitions: &[CustomResourceDefinition]) -> Result<()> {
-        let _turn = self.installing.lock().await;
+        let _turn = self.installed.lock().await;
         let documents = definitions.iter().map(apply::with_types).collect::<Result<Vec<_>>>()?;
         self.apply_documents(&documents, None).await?;
         self.wait_until_served(&documents).await
@@ -148,9 +165,12 @@ impl Cluster {
         for name in names {
             while api.get_metadata_opt(name).await?.is_some() {
                 ensure!(tokio::time::Instant::now() < end, "the definition {name} stays");
-                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                tokio::time::sleep(PAUSE).await;
             }
         }
+        wait_for_discovery(api.into_client(), &documents, false).await?;
+        let installed = self.installed.get_mut();
+        *installed = installed.without(kinds);
         Ok(())
     }
 
@@ -164,8 +184,29 @@ impl Cluster {
                 format!("the definition {name} was not established within {PATIENCE:?}")
             })??;
         }
-        Ok(())
+        wait_for_discovery(api.into_client(), documents, true).await
     }
+}
+
+/// An established kind is not in the discovery documents yet, and one that was taken away is there for a moment more.
+async fn wait_for_discovery(client: Client, definitions: &[Value], there: bool) -> Result<()> {
+    let end = tokio::time::Instant::now() + PATIENCE;
+    for definition in definitions {
+        let text = |field: &Value| field.as_str().unwrap_or_default().to_owned();
+        let (group, kind) = (text(&definition["spec"]["group"]), text(&definition["spec"]["names"]["kind"]));
+        let versions = definition["spec"]["versions"].as_array().into_iter().flatten();
+        for version in versions.filter(|version| version["served"] == true) {
+            let wanted = GroupVersionKind::gvk(&group, &text(&version["name"]), &kind);
+            while pinned_kind(&client, &wanted).await.is_ok() != there {
+                ensure!(
+                    tokio::time::Instant::now() < end,
+                    "discovery is not up to date about {wanted:?} after {PATIENCE:?}"
+                );
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Where a module of `tools/definitions/go.mod` lies in Go's cache.

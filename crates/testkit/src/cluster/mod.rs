@@ -52,8 +52,8 @@ use plane::Plane;
 pub struct Cluster {
     plane: Plane,
     admin: Value,
-    /// Definitions are installed one caller at a time: two would fight over nothing.
-    installing: Mutex<()>,
+    /// The kinds of others that are served. Definitions are installed one caller at a time: two would fight over nothing.
+    installed: Mutex<Kinds>,
 }
 
 impl Cluster {
@@ -71,7 +71,7 @@ impl Cluster {
             match Plane::start().await {
                 Ok(plane) => {
                     let admin = plane.admin_config()?;
-                    return Ok(Self { plane, admin, installing: Mutex::new(()) });
+                    return Ok(Self { plane, admin, installed: Mutex::new(Kinds::NONE) });
                 }
                 Err(error) if format!("{error:#}").contains("address already in use") => last = Some(error),
                 Err(error) => return Err(error),
