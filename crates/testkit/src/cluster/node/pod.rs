@@ -24,7 +24,7 @@ use super::plan::{Plan, PodKey};
 use super::runc::Ended;
 use super::shared::Shared;
 use super::volumes::{Files, Tokens};
-use super::{hosts, status, world};
+use super::{hosts, status, tree, world};
 use publish::Publisher;
 pub use publish::{LIMIT, PAUSE};
 
@@ -206,8 +206,7 @@ impl Worker {
         };
         let text = hosts::file(&self.plan, &self.pod, &self.addresses.pod, world);
         if text != self.hosts {
-            // In place: containers hold this very file.
-            std::fs::write(self.folder.join("hosts"), &text)?;
+            tree::write_in_place(&self.folder.join("hosts"), &text)?;
             self.hosts = text;
         }
         Ok(())

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use proptest::prelude::*;
 
-use super::{give_to_group, write};
+use super::{give_to_group, write, write_in_place};
 use crate::cluster::node::volumes::{File, Files};
 
 fn files(list: &[(&str, &str)]) -> Files {
@@ -86,6 +86,19 @@ fn a_group_gets_what_is_there_and_what_comes() {
     assert_eq!(mode("late").0, 0);
     give_to_group(folder.path(), 3000, false).unwrap();
     assert_eq!(mode("late").0, 3000);
+}
+
+#[test]
+fn a_file_written_in_place_stays_the_same_file_and_gets_no_shorter() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("hosts");
+    write_in_place(&path, "one\ntwo\n").unwrap();
+    let inode = fs::metadata(&path).unwrap().ino();
+    write_in_place(&path, "one\n").unwrap();
+    assert_eq!(fs::read_to_string(&path).unwrap(), "one\n\n\n\n\n");
+    write_in_place(&path, "three\nfour\n").unwrap();
+    assert_eq!(fs::read_to_string(&path).unwrap(), "three\nfour\n");
+    assert_eq!(fs::metadata(&path).unwrap().ino(), inode);
 }
 
 proptest! {
