@@ -138,8 +138,7 @@ impl Cluster {
         let mut installed = self.installed.lock().await;
         let missing = kinds.without(*installed);
         let documents = tokio::task::spawn_blocking(move || missing.documents()).await??;
-        self.apply_documents(&documents, None).await?;
-        self.wait_until_served(&documents).await?;
+        self.serve(&documents).await?;
         *installed = *installed | missing;
         Ok(())
     }
@@ -148,8 +147,7 @@ impl Cluster {
     pub async fn define(&self, definitions: &[CustomResourceDefinition]) -> Result<()> {
         let _turn = self.installed.lock().await;
         let documents = definitions.iter().map(apply::with_types).collect::<Result<Vec<_>>>()?;
-        self.apply_documents(&documents, None).await?;
-        self.wait_until_served(&documents).await
+        self.serve(&documents).await
     }
 
     /// Takes definitions of other projects away again, with every object of their kinds.
@@ -174,9 +172,17 @@ impl Cluster {
         Ok(())
     }
 
-    async fn wait_until_served(&self, documents: &[Value]) -> Result<()> {
+    /// Applies definitions and waits until everybody knows their kinds.
+    async fn serve(&self, documents: &[Value]) -> Result<()> {
         let api: Api<CustomResourceDefinition> = Api::all(self.admin().await?);
-        for name in documents.iter().filter_map(|document| document["metadata"]["name"].as_str()) {
+        let names: Vec<_> =
+            documents.iter().filter_map(|document| document["metadata"]["name"].as_str()).collect();
+        let mut new = false;
+        for name in &names {
+            new |= api.get_metadata_opt(name).await?.is_none();
+        }
+        self.apply_documents(documents, None).await?;
+        for name in names {
             let established = kube::runtime::conditions::is_crd_established();
             let waiting = kube::runtime::wait::await_condition(api.clone(), name, established);
             let served = tokio::time::timeout(PATIENCE, waiting).await;
@@ -184,7 +190,8 @@ impl Cluster {
                 format!("the definition {name} was not established within {PATIENCE:?}")
             })??;
         }
-        wait_for_discovery(api.into_client(), documents, true).await
+        wait_for_discovery(api.into_client(), documents, true).await?;
+        if new { self.plane.restart_manager() } else { Ok(()) }
     }
 }
 

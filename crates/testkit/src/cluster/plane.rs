@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -38,7 +39,7 @@ cronjob-controller,ttl-after-finished-controller,endpointslice-controller";
 /// A running control plane. It ends with its handle.
 pub struct Plane {
     // The order is the order of their end: a server before the store it writes to.
-    manager: Option<Process>,
+    manager: Mutex<Option<Process>>,
     api: Option<Process>,
     etcd: Option<Process>,
     authority: Authority,
@@ -67,7 +68,7 @@ impl Plane {
         let names = ["localhost", "127.0.0.1", "10.96.0.1", "kubernetes.default.svc"].map(str::to_owned);
         authority.server("kube-apiserver", &names)?.write(files, "server")?;
         let ports = Ports { etcd: net::free_port()?, peer: net::free_port()?, api: net::free_port()? };
-        let mut plane = Self { manager: None, api: None, etcd: None, authority, ports, folder };
+        let mut plane = Self { manager: Mutex::new(None), api: None, etcd: None, authority, ports, folder };
         plane.start_etcd()?;
         plane.start_api().await?;
         plane.start_manager()?;
@@ -86,7 +87,8 @@ impl Plane {
 
     /// The process ids of what runs now.
     pub fn processes(&self) -> Vec<u32> {
-        [&self.etcd, &self.api, &self.manager].into_iter().flatten().map(Process::id).collect()
+        let manager = self.manager();
+        [&self.etcd, &self.api, &*manager].into_iter().flatten().map(Process::id).collect()
     }
 
     /// The authority that the API server's certificate and the clients' are under.
@@ -138,9 +140,23 @@ impl Plane {
         Ok(())
     }
 
+    fn manager(&self) -> MutexGuard<'_, Option<Process>> {
+        self.manager.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Stops the controllers with SIGKILL.
-    pub fn stop_manager(&mut self) -> Result<()> {
-        self.manager.take().map_or(Ok(()), |mut manager| manager.kill())
+    pub fn stop_manager(&self) -> Result<()> {
+        self.manager().take().map_or(Ok(()), |mut manager| manager.kill())
+    }
+
+    /// Stops the controllers, if they run, and starts them again: they look for new kinds when they start, and then only
+    /// every 30 seconds. Until then nothing is collected whose owner is of a new kind.
+    pub fn restart_manager(&self) -> Result<()> {
+        if self.manager().is_none() {
+            return Ok(());
+        }
+        self.stop_manager()?;
+        self.start_manager()
     }
 
     fn start_etcd(&mut self) -> Result<()> {
@@ -219,8 +235,9 @@ impl Plane {
     }
 
     /// Starts the controllers.
-    pub fn start_manager(&mut self) -> Result<()> {
-        if self.manager.is_some() {
+    pub fn start_manager(&self) -> Result<()> {
+        let mut manager = self.manager();
+        if manager.is_some() {
             return Ok(());
         }
         let leaf = self.authority.client("system:kube-controller-manager", &["system:masters"])?;
@@ -238,8 +255,7 @@ impl Plane {
             "--kube-api-qps=500",
             "--kube-api-burst=1000",
         ]);
-        self.manager =
-            Some(Process::spawn(&mut command, &self.folder().join("kube-controller-manager.log"))?);
+        *manager = Some(Process::spawn(&mut command, &self.folder().join("kube-controller-manager.log"))?);
         Ok(())
     }
 
