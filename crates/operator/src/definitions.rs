@@ -52,7 +52,8 @@ pub async fn find(client: &Client, kind: &'static Kind) -> Result<Option<Served>
                 return Ok(Some(Served { resource, namespaced }));
             }
             Err(kube::Error::Discovery(_)) => {}
-            Err(kube::Error::Api(status)) if status.is_not_found() => {}
+            // An unknown group is answered in plain text: only the code says so.
+            Err(kube::Error::Api(status)) if status.code == 404 => {}
             Err(error) => return Err(error),
         }
     }

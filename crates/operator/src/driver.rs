@@ -160,13 +160,12 @@ impl<O: Operator> Shared<O> {
         if root.meta().deletion_timestamp.is_some() {
             return self.end(&api, key, &root).await;
         }
-        let root = self.with_finalizer(&api, key, root).await?;
-        let root = self.with_identity(&api, key, root).await?;
+        let mut root = self.with_finalizer(&api, key, root).await?;
         let mut made = Vec::new();
-        match self.pipeline(key, &root, &mut made).await {
+        match self.steps(&api, key, &mut root, &mut made).await {
             Ok(status) => {
-                self.put_status(&api, key, &root, status).await?;
-                Ok(Done::Fine(self.operator.period(&root)))
+                let updated = self.put_status(&api, key, &root, status).await?;
+                Ok(Done::Fine(self.operator.period(updated.as_deref().unwrap_or(&root))))
             }
             Err(error) => {
                 if error.is_shown() {
@@ -176,6 +175,17 @@ impl<O: Operator> Shared<O> {
                 Err(error)
             }
         }
+    }
+
+    async fn steps(
+        &self,
+        api: &Api<O::Root>,
+        key: &RootKey,
+        root: &mut Arc<O::Root>,
+        made: &mut Vec<AppliedChild>,
+    ) -> Result<Value, Error> {
+        *root = self.with_identity(api, key, Arc::clone(root)).await?;
+        self.pipeline(key, root, made).await
     }
 
     fn context_of<'a>(&'a self, key: &'a RootKey, root: &O::Root) -> Result<Context<'a, O>, Error> {
@@ -313,10 +323,10 @@ impl<O: Operator> Shared<O> {
         key: &RootKey,
         root: &O::Root,
         status: Value,
-    ) -> Result<(), Error> {
+    ) -> Result<Option<Arc<O::Root>>, Error> {
         let before = O::status(root);
         if before == status {
-            return Ok(());
+            return Ok(None);
         }
         let updated = self.writer.status(api, O::KIND.kind, &key.name, &status, &self.type_of(key)).await?;
         let (was, is) = (ready(O::conditions(root)), ready(O::conditions(&updated)));
@@ -326,8 +336,7 @@ impl<O: Operator> Shared<O> {
             let warning = is.status != "True";
             self.events.publish(&updated.object_ref(&()), warning, &is.reason, &is.message).await;
         }
-        self.keep(key, updated);
-        Ok(())
+        Ok(Some(self.keep(key, updated)))
     }
 
     /// The status of a look that did not come to its end: what it said before, with the reason in `Ready`.

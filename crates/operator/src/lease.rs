@@ -135,7 +135,8 @@ impl Leadership {
 
     fn set(&self, until: Option<Instant>) {
         *self.until.lock().unwrap_or_else(PoisonError::into_inner) = until;
-        self.changes.send_replace(until.is_some());
+        // Only a turn is news: a renewal must wake nobody.
+        self.changes.send_if_modified(|leads| std::mem::replace(leads, until.is_some()) != until.is_some());
     }
 }
 
@@ -290,6 +291,17 @@ mod tests {
     fn a_lease_that_was_given_back_is_taken_at_once() {
         let mut elector = Elector::new("me");
         assert_eq!(elector.decide(&Record::default(), Duration::ZERO), Move::Take);
+    }
+
+    #[test]
+    fn a_renewal_wakes_nobody() {
+        let leadership = Leadership::none();
+        let mut changes = leadership.changes();
+        leadership.set(Some(Instant::now() + TERMS));
+        assert!(changes.has_changed().unwrap());
+        assert!(*changes.borrow_and_update());
+        leadership.set(Some(Instant::now() + TERMS));
+        assert!(!changes.has_changed().unwrap());
     }
 
     proptest! {

@@ -31,6 +31,8 @@ pub struct Settings {
     pub identity: String,
     /// Where the lease and the claims on host names are.
     pub namespace: String,
+    /// The only namespace whose resources are looked at; all of them where none is named.
+    pub watch: Option<String>,
     /// How the lease is held; `None` for a process that is known to be alone.
     pub lease: Option<Terms>,
     /// How many resources are looked at at once.
@@ -47,6 +49,7 @@ impl Settings {
         Self {
             identity: identity.into(),
             namespace: namespace.into(),
+            watch: None,
             lease: Some(Terms::default()),
             workers: 8,
             poll: Duration::from_secs(30),
@@ -101,6 +104,7 @@ pub async fn run<O: Operator>(
         part: readiness.part(O::NAME),
         shutdown: shutdown.clone(),
         poll: settings.poll,
+        watch: settings.watch.clone(),
         broken: Mutex::default(),
         lists: Mutex::default(),
     };
@@ -269,6 +273,7 @@ struct Watches<O: Operator> {
     part: Part,
     shutdown: Shutdown,
     poll: Duration,
+    watch: Option<String>,
     /// Kinds that are needed and not (or no longer) watched, with the reason.
     broken: Mutex<BTreeMap<&'static Kind, String>>,
     lists: Mutex<Lists>,
@@ -343,7 +348,10 @@ impl<O: Operator> Watches<O> {
         let (metrics, tell) = (self.metrics.clone(), self.tell.clone());
         if kind == O::KIND {
             self.note(kind, "it is being listed");
-            self.shutdown.spawn_until("operator watch", watch::roots::<O>(client, store, metrics, tell));
+            self.shutdown.spawn_until(
+                "operator watch",
+                watch::roots::<O>(client, self.watch.clone(), store, metrics, tell),
+            );
         } else {
             if !kind.optional {
                 self.note(kind, "it is being listed");
@@ -356,7 +364,10 @@ impl<O: Operator> Watches<O> {
     }
 
     fn note(&self, kind: &'static Kind, why: &str) {
-        self.broken.lock().unwrap_or_else(PoisonError::into_inner).insert(kind, why.to_owned());
+        let before = self.broken.lock().unwrap_or_else(PoisonError::into_inner).insert(kind, why.to_owned());
+        if before.as_deref() != Some(why) {
+            tracing::info!(kind = kind.id(), why, "waiting");
+        }
         self.say();
     }
 

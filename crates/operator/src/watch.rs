@@ -102,11 +102,15 @@ pub struct Undecodable {
 /// Watches the resources.
 pub async fn roots<O: Operator>(
     client: Client,
+    namespace: Option<String>,
     store: Store<O::Root>,
     metrics: Metrics,
     news: mpsc::Sender<News>,
 ) {
-    let api: Api<DeserializeGuard<O::Root>> = Api::all(client);
+    let api: Api<DeserializeGuard<O::Root>> = match &namespace {
+        Some(namespace) => Api::namespaced(client, namespace),
+        None => Api::all(client),
+    };
     let stream = pin!(watcher(api, Config::default().page_size(PAGE)).default_backoff());
     let mut events = Events::of(O::KIND, stream);
     let mut named = HashSet::new();
@@ -276,7 +280,7 @@ fn is_gone(error: &watcher::Error) -> bool {
         watcher::Error::WatchError(status) => status,
         _ => return false,
     };
-    status.is_not_found()
+    status.code == 404
 }
 
 fn without_body(meta: PartialObjectMeta<DynamicObject>) -> DynamicObject {

@@ -65,7 +65,7 @@ impl Writer {
 
     /// Applies an object. `known` says that it was seen before as ours; otherwise it is made sure that it is nobody
     /// else's, because applying takes over what is there.
-    pub(crate) async fn apply(&self, desired: &Desired, known: bool) -> Result<Seen, Error> {
+    pub async fn apply(&self, desired: &Desired, known: bool) -> Result<Seen, Error> {
         let kind = desired.key.kind;
         let served = self.definitions.get(kind)?;
         let api = self.objects(&served, &desired.key.namespace);

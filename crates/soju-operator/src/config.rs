@@ -1,0 +1,147 @@
+//! What an installation decides, as opposed to a resource.
+
+use crds::database::ClusterRef;
+use crds::expose::{Issuer, IssuerKind};
+use crds::text::Version;
+use secrecy::SecretString;
+use service::config::{ConfigError, Source};
+use url::Url;
+
+service::config! {
+    /// The operator of bouncers.
+    pub struct Config in "soju_operator" {
+        /// Where the lease and the claims on host names are: the namespace the operators run in.
+        pub namespace: String = "ircnow-system",
+        /// What this process is called in the lease: the Pod's name.
+        pub identity: Option<String>,
+        /// How many bouncers are looked at at once.
+        pub workers: usize = "8",
+        /// The image of soju, by digest.
+        pub soju_image: Option<String>,
+        /// The version of soju in that image.
+        pub soju_version: String = "0.11.1",
+        /// The image of irc.now itself, by digest: the sidecar beside soju, and the engine `Ircnow`.
+        pub ircnow_image: Option<String>,
+        /// Secrets with logins at image registries, separated by commas.
+        pub pull_secrets: Option<String>,
+        /// Gatekeeper, as bouncers reach it.
+        pub issuer_url: Option<Url>,
+        /// What the client credentials of every bouncer are derived from. Gatekeeper must have the same.
+        pub client_secret: Option<SecretString>,
+        /// The cert-manager issuer bouncers use: `ClusterIssuer/name` or `Issuer/name`.
+        pub certificate_issuer: Option<String>,
+        /// PostgreSQL clusters of CloudNativePG that bouncers may use, `namespace/name`, separated by commas. The first
+        /// is the one used where a bouncer names none.
+        pub postgres_clusters: Option<String>,
+        /// Ranges that bouncers must not reach, besides private ones: the cluster's own. Separated by commas.
+        pub denied_ranges: Option<String>,
+        /// Ranges that bouncers may reach all the same: gatekeeper inside the cluster. Separated by commas.
+        pub allowed_ranges: Option<String>,
+        /// The namespace Prometheus asks from; any where none is named.
+        pub monitoring_namespace: Option<String>,
+    }
+}
+
+/// The configuration, read and checked.
+#[derive(Clone, Debug)]
+pub struct Installation {
+    /// Where the operators run.
+    pub namespace: String,
+    /// The image of soju.
+    pub soju_image: Option<String>,
+    /// Its version.
+    pub soju_version: Version,
+    /// The image of irc.now.
+    pub ircnow_image: Option<String>,
+    /// Logins at image registries.
+    pub pull_secrets: Vec<String>,
+    /// Gatekeeper.
+    pub issuer_url: Option<Url>,
+    /// What client credentials are derived from.
+    pub client_secret: Option<SecretString>,
+    /// The issuer of certificates.
+    pub certificate_issuer: Option<Issuer>,
+    /// Clusters that may be used, the usual one first.
+    pub postgres_clusters: Vec<ClusterRef>,
+    /// Ranges nobody reaches.
+    pub denied_ranges: Vec<String>,
+    /// Ranges everybody reaches.
+    pub allowed_ranges: Vec<String>,
+    /// Where Prometheus asks from.
+    pub monitoring_namespace: Option<String>,
+}
+
+impl Installation {
+    /// Reads the configuration.
+    pub fn load(source: &Source) -> Result<(Config, Self), ConfigError> {
+        let config = Config::load(source)?;
+        let issuer = config.certificate_issuer.as_deref().map(issuer).transpose()?;
+        let clusters = list(config.postgres_clusters.as_deref());
+        let installation = Self {
+            namespace: config.namespace.clone(),
+            soju_image: config.soju_image.clone(),
+            soju_version: config.soju_version.as_str().into(),
+            ircnow_image: config.ircnow_image.clone(),
+            pull_secrets: list(config.pull_secrets.as_deref()),
+            issuer_url: config.issuer_url.clone(),
+            client_secret: config.client_secret.clone(),
+            certificate_issuer: issuer,
+            postgres_clusters: clusters.iter().map(|text| cluster(text)).collect::<Result<_, _>>()?,
+            denied_ranges: ranges("denied_ranges", config.denied_ranges.as_deref())?,
+            allowed_ranges: ranges("allowed_ranges", config.allowed_ranges.as_deref())?,
+            monitoring_namespace: config.monitoring_namespace.clone(),
+        };
+        Ok((config, installation))
+    }
+}
+
+fn list(text: Option<&str>) -> Vec<String> {
+    let words = text.unwrap_or_default().split(',').map(str::trim);
+    words.filter(|word| !word.is_empty()).map(str::to_owned).collect()
+}
+
+fn invalid(key: &str, kind: &str, message: String) -> ConfigError {
+    ConfigError::Invalid {
+        key: format!("{}.{key}", Config::SECTION),
+        origin: "the configuration".to_owned(),
+        kind: kind.to_owned(),
+        message,
+    }
+}
+
+fn issuer(text: &str) -> Result<Issuer, ConfigError> {
+    let (kind, name) = text.split_once('/').unwrap_or(("ClusterIssuer", text));
+    let kind = match kind {
+        "ClusterIssuer" => IssuerKind::ClusterIssuer,
+        "Issuer" => IssuerKind::Issuer,
+        other => {
+            return Err(invalid(
+                "certificate_issuer",
+                "ClusterIssuer/name or Issuer/name",
+                format!("`{other}` is no kind of issuer"),
+            ));
+        }
+    };
+    Ok(Issuer { name: name.into(), kind })
+}
+
+fn cluster(text: &str) -> Result<ClusterRef, ConfigError> {
+    let (namespace, name) = text.split_once('/').ok_or_else(|| {
+        invalid(
+            "postgres_clusters",
+            "namespace/name, separated by commas",
+            format!("`{text}` has no namespace"),
+        )
+    })?;
+    Ok(ClusterRef { name: name.into(), namespace: namespace.into() })
+}
+
+fn ranges(key: &str, text: Option<&str>) -> Result<Vec<String>, ConfigError> {
+    let ranges = list(text);
+    match ranges.iter().find(|range| !crate::controller::validate::is_range(range)) {
+        Some(wrong) => {
+            Err(invalid(key, "ranges such as 10.0.0.0/8, separated by commas", format!("`{wrong}` is none")))
+        }
+        None => Ok(ranges),
+    }
+}

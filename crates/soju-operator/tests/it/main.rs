@@ -1,0 +1,7 @@
+//! The operator on a real API server.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+mod children;
+mod definitions;
+mod life;
+mod world;
