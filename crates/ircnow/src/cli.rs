@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use clap::{Args, Parser, Subcommand};
 use service::config::Source;
 
-use crate::{admin, reference, roles, up};
+use crate::{admin, reference, roles, sidecar, up};
 
 /// Hosted IRC: a bouncer that never sleeps, for many people, in one binary.
 #[derive(Debug, Parser)]
@@ -44,6 +44,8 @@ enum Command {
     Bouncer,
     /// Run the role `portal`: irc.now and my.irc.now.
     Portal,
+    /// Run beside soju in its Pod, by the file of `--config`.
+    SojuSidecar,
     /// Administer a running installation, or one that stands still.
     Admin(admin::AdminArgs),
     /// Print every configuration key, or check a file.
@@ -79,6 +81,7 @@ impl Cli {
             Command::Gatekeeper => serving(roles::gatekeeper(common)),
             Command::Bouncer => serving(roles::bouncer(common)),
             Command::Portal => serving(roles::portal(common)),
+            Command::SojuSidecar => serving(sidecar::soju(common)),
             Command::Admin(args) => serving(admin::run(common, args)),
         }
     }

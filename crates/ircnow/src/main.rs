@@ -11,6 +11,7 @@ mod local_tls;
 mod localnet;
 mod reference;
 mod roles;
+mod sidecar;
 mod settings;
 mod up;
 mod wiring;
