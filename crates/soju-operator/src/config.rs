@@ -14,6 +14,8 @@ service::config! {
         pub namespace: String = "ircnow-system",
         /// What this process is called in the lease: the Pod's name.
         pub identity: Option<String>,
+        /// Where figures, health and readiness are served. Keep it off public networks.
+        pub admin_listen: std::net::SocketAddr = "127.0.0.1:9105",
         /// How many bouncers are looked at at once.
         pub workers: usize = "8",
         /// The image of soju, by digest.
