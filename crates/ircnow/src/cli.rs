@@ -46,6 +46,8 @@ enum Command {
     Portal,
     /// Run beside soju in its Pod, by the file of `--config`.
     SojuSidecar,
+    /// Run the role `soju-operator`: keeps every SojuBouncer of a Kubernetes cluster as its resource says.
+    SojuOperator,
     /// Administer a running installation, or one that stands still.
     Admin(admin::AdminArgs),
     /// Print every configuration key, or check a file.
@@ -82,6 +84,7 @@ impl Cli {
             Command::Bouncer => serving(roles::bouncer(common)),
             Command::Portal => serving(roles::portal(common)),
             Command::SojuSidecar => serving(sidecar::soju(common)),
+            Command::SojuOperator => serving(roles::soju_operator(common)),
             Command::Admin(args) => serving(admin::run(common, args)),
         }
     }

@@ -158,3 +158,16 @@ pub async fn portal(common: Common) -> Result<()> {
         .site(&role.base.sites.my, portal.my());
     role.serve(Some(hosts.into_router()), internal).await
 }
+
+/// Keeps every `SojuBouncer` as its resource says.
+pub async fn soju_operator(common: Common) -> Result<()> {
+    let source = common.source()?;
+    service::telemetry::init(&service::telemetry::LogConfig::load(&source)?);
+    let shutdown = service::shutdown::Shutdown::new();
+    shutdown.on_signals()?;
+    soju_operator::serve(&source, shutdown.clone()).await?;
+    if let Err(late) = shutdown.finished(std::time::Duration::from_secs(20)).await {
+        tracing::warn!(?late, "stopped what did not end in time");
+    }
+    Ok(())
+}
