@@ -121,7 +121,7 @@ fn server(wanted: &Wanted<'_>) -> Value {
     let spec = wanted.spec;
     let name = spec.server_name.as_ref().unwrap_or(&spec.hostname);
     let connections = spec.limits.connections_per_address;
-    let cloak = spec.cloak_name.as_ref().map_or(&spec.network_name.0, |name| &name.0);
+    let cloak = cloak(spec.cloak_name.as_ref().map_or(&spec.network_name.0, |name| &name.0));
     let mut server = json!({
         "name": name.as_str(),
         "listeners": listeners(wanted),
@@ -165,6 +165,18 @@ fn server(wanted: &Wanted<'_>) -> Value {
     server["ip-check-script"] = script(wanted.release, wanted.checks.addresses, paths::ADDRESS_SOCKET);
     server["ip-check-script"]["exempt-sasl"] = false.into();
     server
+}
+
+/// A name as Ergo takes it for the end of a host name: labels of letters, digits and hyphens, none at an end.
+fn cloak(name: &str) -> String {
+    let name: String = name
+        .to_ascii_lowercase()
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' })
+        .collect();
+    let labels: Vec<_> =
+        name.split('.').map(|label| label.trim_matches('-')).filter(|label| !label.is_empty()).collect();
+    if labels.is_empty() { "irc".to_owned() } else { labels.join(".") }
 }
 
 /// A script the sidecar answers: through its socket where Ergo can ask one, through a command that asks it otherwise.

@@ -138,6 +138,8 @@ pub async fn rehash(login: &Login) -> Result<(), DoorError> {
         connection
             .until(|command, params| match command {
                 "382" => Some(Ok(())),
+                // What Ergo says instead of the numeric.
+                "NOTICE" if params.last().is_some_and(|text| text.contains("ehash complete")) => Some(Ok(())),
                 "400" | "481" | "723" | "FAIL" => Some(Err(refused(params))),
                 _ => None,
             })

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod fields;
+mod life;
+mod real_ergo;
 mod rendering;
 mod validation;
 mod world;

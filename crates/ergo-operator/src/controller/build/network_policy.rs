@@ -28,9 +28,9 @@ const NOT_PUBLIC_4: &[&str] = &[
     "224.0.0.0/4",
     "240.0.0.0/4",
 ];
+/// IPv4-mapped addresses are left out: they travel as IPv4, and the API server refuses to name them.
 const NOT_PUBLIC_6: &[&str] = &[
     "::/127",
-    "::ffff:0:0/96",
     "64:ff9b::/96",
     "64:ff9b:1::/48",
     "100::/64",

@@ -81,6 +81,8 @@ fn ergo(installation: &Installation, valid: &Valid) -> Value {
         "image": valid.image,
         "command": ["/bin/sh", "-c", START, installation.ergo_program, paths::STORE, config],
         "workingDir": paths::DATA_DIR,
+        // Debian's build of Ergo 2.18 answers 404 to every call of its API without this; others do not mind.
+        "env": [{ "name": "GODEBUG", "value": "httpmuxgo121=0" }],
         "ports": ports,
         "resources": {
             "requests": { "cpu": resources.cpu.as_str(), "memory": resources.memory.as_str() },
