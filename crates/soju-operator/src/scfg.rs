@@ -67,7 +67,7 @@ pub(crate) mod tests {
         text.split('\n')
             .map(str::trim)
             .filter(|line| !line.is_empty() && !line.starts_with('#'))
-            .map(|line| words(line))
+            .map(words)
             .collect()
     }
 
