@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use clap::{Args, Parser, Subcommand};
 use service::config::Source;
 
-use crate::{admin, reference, roles, sidecar, up};
+use crate::{admin, ergo, reference, roles, sidecar, up};
 
 /// Hosted IRC: a bouncer that never sleeps, for many people, in one binary.
 #[derive(Debug, Parser)]
@@ -44,6 +44,10 @@ enum Command {
     Bouncer,
     /// Run the role `portal`: irc.now and my.irc.now.
     Portal,
+    /// Run the role `ergo-operator`: keeps every ErgoNetwork of a Kubernetes cluster as its resource says.
+    ErgoOperator,
+    /// Run beside Ergo in its Pod, by the file of `--config`.
+    ErgoSidecar(ergo::SidecarArgs),
     /// Run beside soju in its Pod, by the file of `--config`.
     SojuSidecar,
     /// Run the role `soju-operator`: keeps every SojuBouncer of a Kubernetes cluster as its resource says.
@@ -83,6 +87,8 @@ impl Cli {
             Command::Gatekeeper => serving(roles::gatekeeper(common)),
             Command::Bouncer => serving(roles::bouncer(common)),
             Command::Portal => serving(roles::portal(common)),
+            Command::ErgoOperator => serving(ergo::operator(common)),
+            Command::ErgoSidecar(args) => serving(ergo::sidecar(common, args)),
             Command::SojuSidecar => serving(sidecar::soju(common)),
             Command::SojuOperator => serving(roles::soju_operator(common)),
             Command::Admin(args) => serving(admin::run(common, args)),

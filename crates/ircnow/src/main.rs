@@ -7,12 +7,13 @@
 mod admin;
 mod banner;
 mod cli;
+mod ergo;
 mod local_tls;
 mod localnet;
 mod reference;
 mod roles;
-mod sidecar;
 mod settings;
+mod sidecar;
 mod up;
 mod wiring;
 

@@ -22,6 +22,7 @@ pub fn keys() -> Vec<KeyDoc> {
         bouncer::Config::reference(),
         portal::Config::reference(),
         soju_operator::Config::reference(),
+        ergo_operator::Config::reference(),
     ]
     .concat()
 }

@@ -31,7 +31,7 @@ use crate::cli::Common;
 use crate::settings::{PlansConfig, ServiceConfig};
 
 /// How long the end may take before what still runs is stopped.
-const GRACE: Duration = Duration::from_secs(20);
+pub const GRACE: Duration = Duration::from_secs(20);
 
 /// What every process has, before any service.
 pub struct Base {
