@@ -1,6 +1,6 @@
 //! What both operators share: the pipeline from a resource to its children, and everything that keeps it honest.
 //!
-//! An operator implements [`Operator`]; [`run`] does the rest. One look at one resource is [`driver`]:
+//! An operator implements [`Operator`]; [`run()`] does the rest. One look at one resource is [`driver`]:
 //! `dereference -> validate -> build -> apply -> update_status`, where validate and build see no client. What has to be
 //! written is decided by [`plan`], a pure function of what is wanted ([`resources`]) and what is seen ([`store`]);
 //! every write goes through [`writer`], which looks at the leader lease ([`lease`]) once more. What is due when is

@@ -1,6 +1,6 @@
 //! What runs beside a soju of one's own: it makes users and networks, counts, prunes history and says how things stand.
 //!
-//! [`crds::sidecar`] is the contract with the operator. Start with [`run`]; [`admin`] is the language of soju's admin
+//! [`crds::sidecar`] is the contract with the operator. Start with [`run()`]; [`admin`] is the language of soju's admin
 //! socket, [`seed`] plans and makes users and networks, [`rows`] reads and prunes soju's tables while soju runs, [`reload`]
 //! follows what soju has read of its configuration, [`serve`] answers.
 

@@ -1,7 +1,7 @@
 //! Users and networks as the operator wants them: look, plan, do, and say how it went.
 //!
-//! The plan is a pure function of what is wanted, what is seen and what was sent before ([`plan`]); everything that talks
-//! to soju is in [`look`] and [`carry_out`].
+//! The plan is a pure function of what is wanted, what is seen and what was sent before ([`plan()`]); everything that talks
+//! to soju is in [`look()`] and [`carry_out`].
 
 mod apply;
 mod look;
