@@ -32,7 +32,7 @@ fn what_a_pod_says_of_a_container_is_what_runc_is_told() {
             "seccompProfile": {"type": "RuntimeDefault"},
         },
         "containers": [{
-            "name": "main", "command": ["run", "$(A)"], "workingDir": "/work",
+            "name": "main", "command": ["run", "$(A)"], "workingDir": "/scratch",
             "resources": {"limits": {"memory": "64Mi", "cpu": "250m"}},
             "securityContext": {
                 "readOnlyRootFilesystem": true, "allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]},
@@ -44,7 +44,7 @@ fn what_a_pod_says_of_a_container_is_what_runc_is_told() {
     assert_eq!(process["user"], json!({"uid": 1000, "gid": 1001, "additionalGids": [1002]}));
     assert_eq!(process["args"], json!(["run", "1"]));
     assert_eq!(process["env"], json!(["A=1", "B=x y"]));
-    assert_eq!(process["cwd"], "/work");
+    assert_eq!(process["cwd"], "/scratch");
     assert_eq!(process["noNewPrivileges"], true);
     assert_eq!(process["capabilities"], json!({"bounding": [], "effective": [], "permitted": []}));
     assert_eq!(config["root"], json!({"path": "/run/root", "readonly": true}));

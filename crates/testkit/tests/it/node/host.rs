@@ -40,10 +40,10 @@ async fn names_follow_readiness() {
         }))
         .await;
     let container = with(
-        shell("main", &format!("touch /work/ready; {LIVE}")),
+        shell("main", &format!("touch /scratch/ready; {LIVE}")),
         json!({
-            "readinessProbe": {"exec": {"command": ["test", "-e", "/work/ready"]}, "periodSeconds": 1, "failureThreshold": 1},
-            "volumeMounts": [{"name": "work", "mountPath": "/work"}],
+            "readinessProbe": {"exec": {"command": ["test", "-e", "/scratch/ready"]}, "periodSeconds": 1, "failureThreshold": 1},
+            "volumeMounts": [{"name": "work", "mountPath": "/scratch"}],
         }),
     );
     stage.apply(pod("one", &[container], json!({"volumes": [{"name": "work", "emptyDir": {}}]}))).await;
@@ -71,9 +71,9 @@ async fn names_follow_readiness() {
         })
     };
     knows(true).await;
-    stage.output("one", &["rm", "/work/ready"]).await;
+    stage.output("one", &["rm", "/scratch/ready"]).await;
     knows(false).await;
-    stage.output("one", &["touch", "/work/ready"]).await;
+    stage.output("one", &["touch", "/scratch/ready"]).await;
     knows(true).await;
 }
 
@@ -145,17 +145,18 @@ async fn pods_run_on_while_the_api_server_is_away_and_the_node_goes_on_when_it_i
     let container = with(
         shell(
             "main",
-            "echo run; trap 'exit 0' TERM; i=0; while :; do i=$((i+1)); echo $i > /work/count; sleep 0.05; done",
+            "echo run; trap 'exit 0' TERM; i=0; while :; do i=$((i+1)); echo $i > /scratch/count; sleep 0.05; done",
         ),
-        json!({"volumeMounts": [{"name": "work", "mountPath": "/work"}]}),
+        json!({"volumeMounts": [{"name": "work", "mountPath": "/scratch"}]}),
     );
     let object = pod("runs", &[container], json!({"volumes": [{"name": "work", "emptyDir": {}}]}));
     cluster.apply(&object.to_string(), Some(&space)).await.unwrap();
     let pods: Api<Pod> = Api::namespaced(cluster.admin().await.unwrap(), &space);
     eventually("ready", || async { pods.get("runs").await.ok().filter(is_ready) }).await;
     cluster.kill_api().unwrap();
-    let count =
-        || async { node.output(&space, "runs", "main", &["cat", "/work/count"]).await.unwrap_or_default() };
+    let count = || async {
+        node.output(&space, "runs", "main", &["cat", "/scratch/count"]).await.unwrap_or_default()
+    };
     let before = count().await;
     eventually("it counts on", || async { Some(count().await).filter(|now| *now != before) }).await;
     // What happens meanwhile is told afterwards.

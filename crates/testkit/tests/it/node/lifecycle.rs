@@ -68,12 +68,12 @@ async fn a_deleted_pod_has_its_grace_and_is_gone_then() {
 #[tokio::test]
 async fn the_last_command_runs_before_sigterm() {
     let Some(stage) = stage("prestop").await else { return };
-    let script = "trap 'cat /work/last; exit 0' TERM; echo up; while :; do sleep 0.1; done";
+    let script = "trap 'cat /scratch/last; exit 0' TERM; echo up; while :; do sleep 0.1; done";
     let container = with(
         shell("main", script),
         json!({
-            "lifecycle": {"preStop": {"exec": {"command": ["sh", "-c", "echo tidied > /work/last"]}}},
-            "volumeMounts": [{"name": "work", "mountPath": "/work"}],
+            "lifecycle": {"preStop": {"exec": {"command": ["sh", "-c", "echo tidied > /scratch/last"]}}},
+            "volumeMounts": [{"name": "work", "mountPath": "/scratch"}],
         }),
     );
     stage.apply(pod("tidy", &[container], json!({"volumes": [{"name": "work", "emptyDir": {}}]}))).await;
@@ -86,24 +86,25 @@ async fn the_last_command_runs_before_sigterm() {
 #[tokio::test]
 async fn init_containers_run_one_by_one_and_sidecars_outlive_the_rest() {
     let Some(stage) = stage("init").await else { return };
-    let mount =
-        |container: Value| with(container, json!({"volumeMounts": [{"name": "work", "mountPath": "/work"}]}));
-    let sidecar = "trap 'echo side >> /work/log; cat /work/log; exit 0' TERM; echo ready > /work/side; \
+    let mount = |container: Value| {
+        with(container, json!({"volumeMounts": [{"name": "work", "mountPath": "/scratch"}]}))
+    };
+    let sidecar = "trap 'echo side >> /scratch/log; cat /scratch/log; exit 0' TERM; echo ready > /scratch/side; \
                    while :; do sleep 0.1; done";
     let sidecar = with(
         mount(shell("side", sidecar)),
-        json!({"restartPolicy": "Always", "startupProbe": {"exec": {"command": ["test", "-e", "/work/side"]}, "periodSeconds": 1}}),
+        json!({"restartPolicy": "Always", "startupProbe": {"exec": {"command": ["test", "-e", "/scratch/side"]}, "periodSeconds": 1}}),
     );
     let more = json!({
         "restartPolicy": "Never",
         "initContainers": [
-            mount(shell("one", "echo one >> /work/log")),
+            mount(shell("one", "echo one >> /scratch/log")),
             sidecar,
-            mount(shell("two", "test -e /work/side && echo two >> /work/log")),
+            mount(shell("two", "test -e /scratch/side && echo two >> /scratch/log")),
         ],
         "volumes": [{"name": "work", "emptyDir": {}}],
     });
-    stage.apply(pod("steps", &[mount(shell("main", "echo main >> /work/log"))], more)).await;
+    stage.apply(pod("steps", &[mount(shell("main", "echo main >> /scratch/log"))], more)).await;
     let done = stage.pod_in_phase("steps", "Succeeded").await;
     stage.logged("steps", "side", "one\ntwo\nmain\nside\n").await;
     for name in ["one", "two", "main"] {
@@ -126,14 +127,14 @@ async fn probes_hold_a_pod_back_until_it_has_started_and_restart_it_when_it_no_l
     let Some(stage) = stage("probes").await else { return };
     let exec = |file: &str| json!({"exec": {"command": ["test", "-e", file]}, "periodSeconds": 1, "failureThreshold": 1});
     let script =
-        "echo run; rm -f /work/*; touch /work/lives; trap 'exit 0' TERM; while :; do sleep 0.1; done";
+        "echo run; rm -f /scratch/*; touch /scratch/lives; trap 'exit 0' TERM; while :; do sleep 0.1; done";
     let container = with(
         shell("main", script),
         json!({
-            "startupProbe": with(exec("/work/started"), json!({"failureThreshold": 60})),
-            "livenessProbe": exec("/work/lives"),
-            "readinessProbe": exec("/work/ready"),
-            "volumeMounts": [{"name": "work", "mountPath": "/work"}],
+            "startupProbe": with(exec("/scratch/started"), json!({"failureThreshold": 60})),
+            "livenessProbe": exec("/scratch/lives"),
+            "readinessProbe": exec("/scratch/ready"),
+            "volumeMounts": [{"name": "work", "mountPath": "/scratch"}],
         }),
     );
     stage.apply(pod("probed", &[container], json!({"volumes": [{"name": "work", "emptyDir": {}}]}))).await;
@@ -143,14 +144,14 @@ async fn probes_hold_a_pod_back_until_it_has_started_and_restart_it_when_it_no_l
     let before = stage.pod_where("probed", "running, not started", started(false)).await;
     assert!(!is_ready(&before));
     stage.logged("probed", "main", "run").await;
-    stage.output("probed", &["touch", "/work/started"]).await;
+    stage.output("probed", &["touch", "/scratch/started"]).await;
     let after = stage.pod_where("probed", "started", started(true)).await;
     assert!(!is_ready(&after));
-    stage.output("probed", &["touch", "/work/ready"]).await;
+    stage.output("probed", &["touch", "/scratch/ready"]).await;
     stage.pod_ready("probed").await;
-    stage.output("probed", &["rm", "/work/ready"]).await;
+    stage.output("probed", &["rm", "/scratch/ready"]).await;
     stage.pod_where("probed", "not ready any more", |pod| !is_ready(pod)).await;
-    stage.output("probed", &["rm", "/work/lives"]).await;
+    stage.output("probed", &["rm", "/scratch/lives"]).await;
     stage.pod_where("probed", "restarted", |pod| status_of(pod, "main").restart_count >= 1).await;
     assert!(stage.event("probed", "Killing").await.contains("Liveness"));
 }
@@ -158,20 +159,20 @@ async fn probes_hold_a_pod_back_until_it_has_started_and_restart_it_when_it_no_l
 #[tokio::test]
 async fn a_tcp_probe_follows_the_port() {
     let Some(stage) = stage("tcp").await else { return };
-    let serve = "import socket,time,os\nwhile not os.path.exists('/work/go'): time.sleep(0.1)\n\
+    let serve = "import socket,time,os\nwhile not os.path.exists('/scratch/go'): time.sleep(0.1)\n\
                  s=socket.socket(); s.bind(('0.0.0.0',7000)); s.listen()\nwhile True: s.accept()[0].close()";
     let container = with(
         shell("main", ""),
         json!({
             "command": ["python3", "-c", serve],
             "readinessProbe": {"tcpSocket": {"port": 7000}, "periodSeconds": 1},
-            "volumeMounts": [{"name": "work", "mountPath": "/work"}],
+            "volumeMounts": [{"name": "work", "mountPath": "/scratch"}],
         }),
     );
     stage.apply(pod("door", &[container], json!({"volumes": [{"name": "work", "emptyDir": {}}]}))).await;
     let before = stage.pod_in_phase("door", "Running").await;
     assert!(!is_ready(&before));
-    stage.output("door", &["touch", "/work/go"]).await;
+    stage.output("door", &["touch", "/scratch/go"]).await;
     stage.pod_ready("door").await;
 }
 
@@ -210,9 +211,9 @@ async fn a_job_completes_and_a_failing_one_fails() {
 #[tokio::test]
 async fn a_pod_that_restarts_on_failure_is_done_once_it_ended_well() {
     let Some(stage) = stage("onfailure").await else { return };
-    let script = "test -e /work/once && exit 0; touch /work/once; exit 1";
+    let script = "test -e /scratch/once && exit 0; touch /scratch/once; exit 1";
     let container =
-        with(shell("main", script), json!({"volumeMounts": [{"name": "work", "mountPath": "/work"}]}));
+        with(shell("main", script), json!({"volumeMounts": [{"name": "work", "mountPath": "/scratch"}]}));
     let more = json!({"restartPolicy": "OnFailure", "volumes": [{"name": "work", "emptyDir": {}}]});
     stage.apply(pod("retry", &[container], more)).await;
     let done = stage.pod_in_phase("retry", "Succeeded").await;

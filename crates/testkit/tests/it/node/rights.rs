@@ -9,12 +9,12 @@ use super::{LIVE, phase_of, pod, shell, stage, with};
 async fn a_container_is_who_the_pod_says_and_may_no_more() {
     let Some(stage) = stage("rights").await else { return };
     let script = "id; touch /here; grep -E '^(Cap|NoNewPrivs|Seccomp:)' /proc/self/status; unshare -U true; \
-                  stat -c '%g %a' /work; touch /work/mine && stat -c '%u %g' /work/mine; hostname; pwd; echo end; "
+                  stat -c '%g %a' /scratch; touch /scratch/mine && stat -c '%u %g' /scratch/mine; hostname; pwd; echo end; "
         .to_owned()
         + LIVE;
     let container = with(
         shell("main", &script),
-        json!({"workingDir": "/work", "volumeMounts": [{"name": "work", "mountPath": "/work"}]}),
+        json!({"workingDir": "/scratch", "volumeMounts": [{"name": "work", "mountPath": "/scratch"}]}),
     );
     let more = json!({
         "securityContext": {"fsGroup": 3000, "supplementalGroups": [4000]},
@@ -34,7 +34,7 @@ async fn a_container_is_who_the_pod_says_and_may_no_more() {
         "3000 2777",
         "1000 3000",
         "who",
-        "/work",
+        "/scratch",
     ] {
         assert!(log.lines().any(|said| said == line), "{line:?} in:\n{log}");
     }

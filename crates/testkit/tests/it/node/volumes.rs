@@ -54,7 +54,7 @@ async fn items_paths_and_sub_paths_lie_where_the_pod_says() {
         json!({"volumeMounts": [
             {"name": "c", "mountPath": "/c"},
             {"name": "c", "mountPath": "/etc/one.conf", "subPath": "deep/a.conf"},
-            {"name": "work", "mountPath": "/work/sub", "subPath": "inner"},
+            {"name": "work", "mountPath": "/scratch/sub", "subPath": "inner"},
             {"name": "small", "mountPath": "/small"},
             {"name": "fields", "mountPath": "/fields"},
         ]}),
@@ -114,25 +114,25 @@ async fn a_projected_token_is_the_pods_own() {
 #[tokio::test]
 async fn an_empty_folder_is_shared_by_containers_and_lasts_as_long_as_its_pod() {
     let Some(stage) = stage("empty").await else { return };
-    let mount = json!({"volumeMounts": [{"name": "work", "mountPath": "/work"}]});
-    let writer = with(shell("writer", &format!("echo hello > /work/word; {LIVE}")), mount.clone());
+    let mount = json!({"volumeMounts": [{"name": "work", "mountPath": "/scratch"}]});
+    let writer = with(shell("writer", &format!("echo hello > /scratch/word; {LIVE}")), mount.clone());
     let main = with(shell("main", LIVE), mount);
     let object = pod("pair", &[main, writer], json!({"volumes": [{"name": "work", "emptyDir": {}}]}));
     stage.apply(object.clone()).await;
     stage.pod_ready("pair").await;
     eventually("the word is there", || async {
         let output =
-            stage.node.exec(stage.space.name(), "pair", "main", &["cat", "/work/word"]).await.unwrap();
+            stage.node.exec(stage.space.name(), "pair", "main", &["cat", "/scratch/word"]).await.unwrap();
         (output.stdout == b"hello\n").then_some(())
     })
     .await;
     // Another Pod of that name has a folder of its own.
-    stage.output("pair", &["touch", "/work/old"]).await;
+    stage.output("pair", &["touch", "/scratch/old"]).await;
     let pods: Api<Pod> = stage.api();
     let first = pods.delete("pair", &DeleteParams::default()).await.unwrap().left().unwrap().metadata.uid;
     eventually("gone", || async { pods.get_opt("pair").await.unwrap().is_none().then_some(()) }).await;
     stage.apply(object).await;
     let second = stage.pod_ready("pair").await;
     assert_ne!(second.metadata.uid, first);
-    assert!(!stage.output("pair", &["ls", "/work"]).await.contains("old"));
+    assert!(!stage.output("pair", &["ls", "/scratch"]).await.contains("old"));
 }
