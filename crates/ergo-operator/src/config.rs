@@ -1,9 +1,10 @@
 //! What an installation decides, as opposed to a resource.
 
 use crds::database::ClusterRef;
-use crds::expose::{Issuer, IssuerKind};
+use crds::expose::Issuer;
 use crds::text::Version;
 use entitlements::Table;
+use operator::settings::{Section, list};
 use secrecy::SecretString;
 use service::config::{ConfigError, Source};
 use url::Url;
@@ -88,8 +89,9 @@ impl Installation {
     /// Reads the configuration.
     pub fn load(source: &Source, plans: Table) -> Result<(Config, Self), ConfigError> {
         let config = Config::load(source)?;
-        let issuer = config.certificate_issuer.as_deref().map(issuer).transpose()?;
-        let clusters = list(config.postgres_clusters.as_deref());
+        let section = Section(Config::SECTION);
+        let issuer = config.certificate_issuer.as_deref();
+        let issuer = issuer.map(|text| section.issuer("certificate_issuer", text)).transpose()?;
         let Some(client_secret) = config.client_secret.clone() else {
             return Err(ConfigError::Missing {
                 key: format!("{}.client_secret", Config::SECTION),
@@ -107,60 +109,12 @@ impl Installation {
             issuer_url: config.issuer_url.clone(),
             client_secret,
             certificate_issuer: issuer,
-            postgres_clusters: clusters.iter().map(|text| cluster(text)).collect::<Result<_, _>>()?,
-            denied_ranges: ranges("denied_ranges", config.denied_ranges.as_deref())?,
-            allowed_ranges: ranges("allowed_ranges", config.allowed_ranges.as_deref())?,
+            postgres_clusters: section.clusters("postgres_clusters", config.postgres_clusters.as_deref())?,
+            denied_ranges: section.ranges("denied_ranges", config.denied_ranges.as_deref())?,
+            allowed_ranges: section.ranges("allowed_ranges", config.allowed_ranges.as_deref())?,
             monitoring_namespace: config.monitoring_namespace.clone(),
             plans,
         };
         Ok((config, installation))
-    }
-}
-
-fn list(text: Option<&str>) -> Vec<String> {
-    let words = text.unwrap_or_default().split(',').map(str::trim);
-    words.filter(|word| !word.is_empty()).map(str::to_owned).collect()
-}
-
-fn invalid(key: &str, kind: &str, message: String) -> ConfigError {
-    ConfigError::Invalid {
-        key: format!("{}.{key}", Config::SECTION),
-        origin: "the configuration".to_owned(),
-        kind: kind.to_owned(),
-        message,
-    }
-}
-
-fn issuer(text: &str) -> Result<Issuer, ConfigError> {
-    let (kind, name) = text.split_once('/').unwrap_or(("ClusterIssuer", text));
-    let kind = match kind {
-        "ClusterIssuer" => IssuerKind::ClusterIssuer,
-        "Issuer" => IssuerKind::Issuer,
-        other => {
-            return Err(invalid(
-                "certificate_issuer",
-                "ClusterIssuer/name or Issuer/name",
-                format!("`{other}` is no kind of issuer"),
-            ));
-        }
-    };
-    Ok(Issuer { name: name.into(), kind })
-}
-
-fn cluster(text: &str) -> Result<ClusterRef, ConfigError> {
-    let (namespace, name) = text.split_once('/').ok_or_else(|| {
-        let message = format!("`{text}` has no namespace");
-        invalid("postgres_clusters", "namespace/name, separated by commas", message)
-    })?;
-    Ok(ClusterRef { name: name.into(), namespace: namespace.into() })
-}
-
-fn ranges(key: &str, text: Option<&str>) -> Result<Vec<String>, ConfigError> {
-    let ranges = list(text);
-    match ranges.iter().find(|range| !crate::controller::validate::is_range(range)) {
-        Some(wrong) => {
-            Err(invalid(key, "ranges such as 10.0.0.0/8, separated by commas", format!("`{wrong}` is none")))
-        }
-        None => Ok(ranges),
     }
 }

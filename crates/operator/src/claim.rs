@@ -3,8 +3,12 @@
 //! Claims are `Lease` objects, because those are small, have a holder, and both operators may write them anyway. Creating
 //! one is atomic, so of two that ask at once one wins; the holder's object is looked up before a claim is taken over.
 
+use crds::{ErgoNetwork, SojuBouncer};
+use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use kube::api::{Api, DeleteParams, ObjectMeta, PostParams, Preconditions};
+use kube::{Client, Resource};
+use serde::de::DeserializeOwned;
 
 use crate::error::Error;
 use crate::hash;
@@ -147,4 +151,26 @@ fn settled(written: Result<(), Error>, hostname: &str) -> Result<Claim, Error> {
         Err(Error::Api { source, .. }) => Err(Error::Api { doing: format!("claiming {hostname}"), source }),
         Err(error) => Err(error),
     }
+}
+
+/// Whether whoever claims is still there. A kind that is not ours counts as there.
+pub async fn is_alive(client: &Client, holder: Holder) -> Result<bool, Error> {
+    match holder.kind.as_str() {
+        "SojuBouncer" => exists::<SojuBouncer>(client, &holder).await,
+        "ErgoNetwork" => exists::<ErgoNetwork>(client, &holder).await,
+        _ => Ok(true),
+    }
+}
+
+async fn exists<K>(client: &Client, holder: &Holder) -> Result<bool, Error>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + std::fmt::Debug
+        + DeserializeOwned,
+{
+    let api: Api<K> = Api::namespaced(client.clone(), &holder.namespace);
+    let found = api.get_metadata_opt(&holder.name).await;
+    let found = found.map_err(|error| Error::api(format!("looking for {holder}"), error))?;
+    Ok(found.is_some_and(|found| found.metadata.uid.as_deref() == Some(&*holder.uid)))
 }

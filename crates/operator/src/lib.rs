@@ -23,6 +23,8 @@ pub mod plan;
 pub mod queue;
 pub mod resources;
 pub mod run;
+pub mod secrets;
+pub mod settings;
 pub mod store;
 mod watch;
 pub mod writer;

@@ -3,17 +3,16 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crds::ErgoNetwork;
 use crds::common::SecretKeyRef;
 use crds::ergo::HistoryBackend;
-use crds::{ErgoNetwork, SojuBouncer};
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::api::core::v1::Secret;
-use kube::{Api, Client, Resource, ResourceExt as _};
-use operator::claim::{self, Claim, Holder};
+use kube::{Api, ResourceExt as _};
+use operator::claim::{self, Claim};
+use operator::secrets::Secrets;
 use operator::{Context, Error, kinds};
 use secrecy::SecretString;
-use serde::de::DeserializeOwned;
 
 use super::{ErgoOperator, condition, holder, names, snapshots};
 use crate::paths;
@@ -80,7 +79,14 @@ pub async fn dereference(
     root: &ErgoNetwork,
 ) -> Result<Facts, Error> {
     claim_hostnames(operator, context, root).await?;
-    let secrets: Api<Secret> = Api::namespaced(context.client.clone(), &context.key.namespace);
+    let secrets = Secrets {
+        api: Api::namespaced(context.client.clone(), &context.key.namespace),
+        condition: condition::ACCEPTED,
+    };
+    let client = match root.spec.auth.oauth2.as_ref().map(|oauth2| &oauth2.client) {
+        Some(at) => Some(secrets.client(at).await?),
+        None => None,
+    };
     let names = names(root);
     let identity = root.status.as_ref().and_then(|status| status.database.as_ref());
     let (mut database_made, mut database_message) = (true, None);
@@ -103,8 +109,8 @@ pub async fn dereference(
     };
     let address = pods().find_map(|pod| pod.get("ip").map(str::to_owned));
     Ok(Facts {
-        secrets: referenced(root, &secrets).await?,
-        client: client(root, &secrets).await?,
+        secrets: secrets.values(pointed_to(root)).await?,
+        client,
         database_made,
         database_message,
         server_made: context.has_child(&kinds::STATEFUL_SET, &context.key.namespace, &names.main),
@@ -159,7 +165,7 @@ async fn claim_hostnames(
             continue;
         }
         let taken = older_claimant(context, root, hostname) || {
-            let alive = |holder| is_alive(context.client, holder);
+            let alive = |holder| claim::is_alive(context.client, holder);
             claim::take(context.writer, &claims, hostname, &me, alive).await? != Claim::Ours
         };
         if taken {
@@ -190,71 +196,10 @@ fn older_claimant(context: &Context<'_, ErgoOperator>, root: &ErgoNetwork, hostn
     })
 }
 
-async fn is_alive(client: &Client, holder: Holder) -> Result<bool, Error> {
-    match holder.kind.as_str() {
-        "SojuBouncer" => exists::<SojuBouncer>(client, &holder).await,
-        "ErgoNetwork" => exists::<ErgoNetwork>(client, &holder).await,
-        _ => Ok(true),
-    }
-}
-
-async fn exists<K>(client: &Client, holder: &Holder) -> Result<bool, Error>
-where
-    K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
-        + Clone
-        + std::fmt::Debug
-        + DeserializeOwned,
-{
-    let api: Api<K> = Api::namespaced(client.clone(), &holder.namespace);
-    let found = api.get_metadata_opt(&holder.name).await;
-    let found = found.map_err(|error| Error::api(format!("looking for {holder}"), error))?;
-    Ok(found.is_some_and(|found| found.metadata.uid.as_deref() == Some(&*holder.uid)))
-}
-
-async fn secret(secrets: &Api<Secret>, name: &str) -> Result<Option<Secret>, Error> {
-    secrets.get_opt(name).await.map_err(|error| Error::api(format!("reading the Secret {name}"), error))
-}
-
-fn text_of(secret: &Secret, key: &str) -> Option<String> {
-    String::from_utf8(secret.data.as_ref()?.get(key)?.0.clone()).ok()
-}
-
-fn no_secret(name: &str, key: &str) -> Error {
-    Error::NotReady {
-        condition: condition::ACCEPTED,
-        reason: "SecretMissing",
-        message: format!("the Secret {name} has no text under `{key}`: make it in this namespace"),
-        after: Duration::from_secs(30),
-    }
-}
-
-/// Reads every value the resource points to, each Secret once.
-async fn referenced(
-    root: &ErgoNetwork,
-    secrets: &Api<Secret>,
-) -> Result<BTreeMap<SecretKeyRef, SecretString>, Error> {
-    let mut read: BTreeMap<String, Option<Secret>> = BTreeMap::new();
-    let mut values = BTreeMap::new();
+/// Every value the resource points to.
+fn pointed_to(root: &ErgoNetwork) -> Vec<&SecretKeyRef> {
     let hashes = root.spec.operators.iter().filter_map(|operator| operator.password_hash.as_ref());
-    for at in hashes.chain(root.spec.auth.jwt.as_ref().map(|jwt| &jwt.key)) {
-        if !read.contains_key(&at.name.0) {
-            read.insert(at.name.0.clone(), secret(secrets, &at.name.0).await?);
-        }
-        let text =
-            read.get(&at.name.0).and_then(Option::as_ref).and_then(|secret| text_of(secret, &at.key.0));
-        let text = text.ok_or_else(|| no_secret(&at.name.0, &at.key.0))?;
-        values.insert(at.clone(), SecretString::from(text));
-    }
-    Ok(values)
-}
-
-async fn client(root: &ErgoNetwork, secrets: &Api<Secret>) -> Result<Option<(String, SecretString)>, Error> {
-    let Some(at) = root.spec.auth.oauth2.as_ref().map(|oauth2| &oauth2.client) else { return Ok(None) };
-    let found = secret(secrets, &at.name.0).await?;
-    let of = |key: &str| {
-        found.as_ref().and_then(|secret| text_of(secret, key)).ok_or_else(|| no_secret(&at.name.0, key))
-    };
-    Ok(Some((of("client-id")?, of("client-secret")?.into())))
+    hashes.chain(root.spec.auth.jwt.as_ref().map(|jwt| &jwt.key)).collect()
 }
 
 /// Asks the sidecar. That it does not answer is nothing unusual.

@@ -1,7 +1,6 @@
 //! Whether a network can be carried out as it is asked for. No client: everything that is needed was read before.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 
 use crds::database::ClusterRef;
 use crds::ergo::{HistoryBackend, JwtAlgorithm};
@@ -427,19 +426,9 @@ fn doors(spec: &ErgoNetworkSpec, has: Has) -> Result<(Irc, Web), Error> {
 fn ranges(spec: &ErgoNetworkSpec) -> Result<(), Error> {
     let expose = spec.expose.source_ranges.iter().chain(&spec.expose.proxy_ranges);
     let all = expose.chain(spec.egress.allow.iter().map(|rule| &rule.cidr));
-    match all.map(|range| range.as_str()).find(|range| !is_range(range)) {
+    match all.map(|range| range.as_str()).find(|range| !operator::settings::is_range(range)) {
         Some(range) => Err(refused("RangeInvalid", format!("`{range}` is no range of addresses"))),
         None => Ok(()),
-    }
-}
-
-/// Whether a text is a range such as `192.0.2.0/24`.
-pub fn is_range(text: &str) -> bool {
-    let Some((address, bits)) = text.split_once('/') else { return false };
-    match (address.parse::<IpAddr>(), bits.parse::<u8>()) {
-        (Ok(IpAddr::V4(_)), Ok(bits)) => bits <= 32,
-        (Ok(IpAddr::V6(_)), Ok(bits)) => bits <= 128,
-        _ => false,
     }
 }
 

@@ -3,18 +3,17 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crds::SojuBouncer;
 use crds::common::SecretKeyRef;
 use crds::database::{ClusterRef, DatabaseEngine};
 use crds::sidecar::{SIDECAR_PORT, SidecarState};
 use crds::soju::Engine;
-use crds::{ErgoNetwork, SojuBouncer};
 use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::api::core::v1::Secret;
-use kube::{Api, Client, Resource, ResourceExt as _};
-use operator::claim::{self, Claim, Holder};
+use kube::{Api, ResourceExt as _};
+use operator::claim::{self, Claim};
+use operator::secrets::{Secrets, text_of};
 use operator::{Context, Error, kinds};
 use secrecy::{ExposeSecret as _, SecretString};
-use serde::de::DeserializeOwned;
 
 use super::{SojuOperator, condition, holder, names};
 use crate::credentials;
@@ -93,7 +92,14 @@ pub async fn dereference(
     root: &SojuBouncer,
 ) -> Result<Facts, Error> {
     claim_hostnames(operator, context, root).await?;
-    let secrets: Api<Secret> = Api::namespaced(context.client.clone(), &context.key.namespace);
+    let secrets = Secrets {
+        api: Api::namespaced(context.client.clone(), &context.key.namespace),
+        condition: condition::ACCEPTED,
+    };
+    let client = match &root.spec.auth.client {
+        Some(at) => Some(secrets.client(at).await?),
+        None => None,
+    };
     let names = names(root);
     let postgres = postgres(context, root, &secrets, &names.database).await?;
     let database_made = match &postgres {
@@ -105,8 +111,8 @@ pub async fn dereference(
     };
     Ok(Facts {
         uid: root.uid().unwrap_or_default(),
-        secrets: referenced(root, &secrets).await?,
-        client: client(root, &secrets).await?,
+        secrets: secrets.values(pointed_to(root)).await?,
+        client,
         postgres,
         database_made,
         server_made: context.has_child(&kinds::DEPLOYMENT, &context.key.namespace, &names.main),
@@ -150,7 +156,7 @@ async fn claim_hostnames(
         let taken = match older {
             Some(other) => Some(other),
             None => {
-                let alive = |holder| is_alive(context.client, holder);
+                let alive = |holder| claim::is_alive(context.client, holder);
                 match claim::take(context.writer, &claims, hostname, &me, alive).await? {
                     Claim::Ours => None,
                     Claim::Taken(by) => Some(by.to_string()),
@@ -190,63 +196,6 @@ fn older_claimant(context: &Context<'_, SojuOperator>, root: &SojuBouncer, hostn
         .map(|(key, _)| key.to_string())
 }
 
-async fn is_alive(client: &Client, holder: Holder) -> Result<bool, Error> {
-    match holder.kind.as_str() {
-        "SojuBouncer" => exists::<SojuBouncer>(client, &holder).await,
-        "ErgoNetwork" => exists::<ErgoNetwork>(client, &holder).await,
-        _ => Ok(true),
-    }
-}
-
-async fn exists<K>(client: &Client, holder: &Holder) -> Result<bool, Error>
-where
-    K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
-        + Clone
-        + std::fmt::Debug
-        + DeserializeOwned,
-{
-    let api: Api<K> = Api::namespaced(client.clone(), &holder.namespace);
-    let found = api.get_metadata_opt(&holder.name).await;
-    let found = found.map_err(|error| Error::api(format!("looking for {holder}"), error))?;
-    Ok(found.is_some_and(|found| found.metadata.uid.as_deref() == Some(&*holder.uid)))
-}
-
-async fn secret(secrets: &Api<Secret>, name: &str) -> Result<Option<Secret>, Error> {
-    secrets.get_opt(name).await.map_err(|error| Error::api(format!("reading the Secret {name}"), error))
-}
-
-fn text_of(secret: &Secret, key: &str) -> Option<String> {
-    String::from_utf8(secret.data.as_ref()?.get(key)?.0.clone()).ok()
-}
-
-fn no_secret(name: &str, key: &str) -> Error {
-    Error::NotReady {
-        condition: condition::ACCEPTED,
-        reason: "SecretMissing",
-        message: format!("the Secret {name} has no text under `{key}`: make it in this namespace"),
-        after: Duration::from_secs(30),
-    }
-}
-
-/// Reads every value the resource points to, each Secret once.
-async fn referenced(
-    root: &SojuBouncer,
-    secrets: &Api<Secret>,
-) -> Result<BTreeMap<SecretKeyRef, SecretString>, Error> {
-    let mut read: BTreeMap<String, Option<Secret>> = BTreeMap::new();
-    let mut values = BTreeMap::new();
-    for at in pointed_to(root) {
-        if !read.contains_key(&at.name.0) {
-            read.insert(at.name.0.clone(), secret(secrets, &at.name.0).await?);
-        }
-        let text =
-            read.get(&at.name.0).and_then(Option::as_ref).and_then(|secret| text_of(secret, &at.key.0));
-        let text = text.ok_or_else(|| no_secret(&at.name.0, &at.key.0))?;
-        values.insert(at.clone(), SecretString::from(text));
-    }
-    Ok(values)
-}
-
 /// Every value the resource points to.
 fn pointed_to(root: &SojuBouncer) -> Vec<&SecretKeyRef> {
     let mut all = Vec::new();
@@ -260,20 +209,11 @@ fn pointed_to(root: &SojuBouncer) -> Vec<&SecretKeyRef> {
     all
 }
 
-async fn client(root: &SojuBouncer, secrets: &Api<Secret>) -> Result<Option<(String, SecretString)>, Error> {
-    let Some(at) = &root.spec.auth.client else { return Ok(None) };
-    let found = secret(secrets, &at.name.0).await?;
-    let of = |key: &str| {
-        found.as_ref().and_then(|secret| text_of(secret, key)).ok_or_else(|| no_secret(&at.name.0, key))
-    };
-    Ok(Some((of("client-id")?, of("client-secret")?.into())))
-}
-
 /// Where the database is. Its password is the one that was made once; it is made anew only if that Secret is gone.
 async fn postgres(
     context: &Context<'_, SojuOperator>,
     root: &SojuBouncer,
-    secrets: &Api<Secret>,
+    secrets: &Secrets,
     name: &str,
 ) -> Result<Option<PostgresAt>, Error> {
     if root.spec.database.engine != DatabaseEngine::Postgres {
@@ -281,7 +221,7 @@ async fn postgres(
     }
     let identity = root.status.as_ref().and_then(|status| status.database.clone());
     let identity = identity.ok_or_else(|| Error::Internal("the database has no name yet".to_owned()))?;
-    let kept = match secret(secrets, name).await? {
+    let kept = match secrets.get(name).await? {
         // Somebody else's Secret of that name is refused when ours is applied.
         Some(secret) if secret.labels().get(operator::OWNER_UID) == Some(&context.parent.uid) => {
             text_of(&secret, "password")
