@@ -47,6 +47,8 @@ pub(crate) struct Link {
     pub encrypted: bool,
     /// SHA-256 of the upstream's certificate.
     pub fingerprint: Option<String>,
+    /// Why nothing can be sent any more.
+    cut: Option<io::Error>,
 }
 
 enum Kind {
@@ -88,7 +90,7 @@ pub(crate) async fn open(
             Kind::WebSocket { stream: Box::new(stream), text }
         }
     };
-    Ok(Link { kind, encrypted, fingerprint })
+    Ok(Link { kind, encrypted, fingerprint, cut: None })
 }
 
 async fn upgrade(
@@ -125,7 +127,17 @@ fn without_nul(line: &[u8]) -> Bytes {
 
 impl Link {
     /// Reads once and puts what lines there are into `into`. `false` at the end. May be dropped while it waits.
+    ///
+    /// After a send that failed this goes on with what the upstream said before, and ends with the error of that send.
     pub async fn read(&mut self, into: &mut Vec<Bytes>) -> io::Result<bool> {
+        let read = self.read_once(into).await;
+        match self.cut.take_if(|_| !matches!(read, Ok(true))) {
+            Some(error) => Err(error),
+            None => read,
+        }
+    }
+
+    async fn read_once(&mut self, into: &mut Vec<Bytes>) -> io::Result<bool> {
         match &mut self.kind {
             Kind::Lines { stream, lines } => {
                 poll_fn(|cx| {
@@ -164,7 +176,23 @@ impl Link {
     }
 
     /// Sends one line; CR LF is added or taken away as the transport wants it.
+    ///
+    /// An upstream that turns a guest away says why and closes at once, before it has read what was sent to it. So a
+    /// connection that is cut here is no error yet: its reason may wait to be read.
     pub async fn send(&mut self, line: &Bytes) -> io::Result<()> {
+        if self.cut.is_some() {
+            return Ok(());
+        }
+        match self.send_once(line).await {
+            Err(error) if is_cut(&error) => {
+                self.cut = Some(error);
+                Ok(())
+            }
+            sent => sent,
+        }
+    }
+
+    async fn send_once(&mut self, line: &Bytes) -> io::Result<()> {
         let bare = irc::message::strip_line_ending(line);
         match &mut self.kind {
             Kind::Lines { stream, .. } => {
@@ -198,5 +226,42 @@ impl Link {
             Kind::Lines { stream, .. } => _ = stream.shutdown().await,
             Kind::WebSocket { stream, .. } => _ = stream.close().await,
         }
+    }
+}
+
+fn is_cut(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
+    matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncReadExt as _;
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_last_words_of_an_upstream_that_does_not_listen_are_read() -> io::Result<()> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let socket = TcpStream::connect(listener.local_addr()?).await?;
+        let kind = Kind::Lines { stream: Box::new(socket), lines: Lines::new(LONGEST) };
+        let mut link = Link { kind, encrypted: false, fingerprint: None, cut: None };
+        let (mut upstream, _) = listener.accept().await?;
+        let line = Bytes::from_static(b"CAP LS 302\r\n");
+        link.send(&line).await?;
+        upstream.read_exact(&mut [0]).await?;
+        upstream.write_all(b"ERROR :Throttled\r\n").await?;
+        // The rest of the line was not read, so this resets the connection.
+        drop(upstream);
+        while link.cut.is_none() {
+            link.send(&line).await?;
+            tokio::task::yield_now().await;
+        }
+        let mut lines = Vec::new();
+        assert!(link.read(&mut lines).await?);
+        assert_eq!(lines, ["ERROR :Throttled"]);
+        assert!(link.read(&mut lines).await.is_err_and(|error| is_cut(&error)));
+        Ok(())
     }
 }
