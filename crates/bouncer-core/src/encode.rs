@@ -62,6 +62,7 @@ const MATTER: CapSet = CapSet::of(&[
     Cap::AccountNotify,
     Cap::Chghost,
     Cap::Setname,
+    Cap::ExtendedMonitor,
 ]);
 
 struct Tags<'a> {

@@ -72,7 +72,7 @@ impl Network {
             b"CHGHOST" => self.fact(&line, Fact::Host, Cap::Chghost),
             b"SETNAME" => {
                 let plain = self.plain(&line, CapSet::of(&[Cap::Setname]));
-                self.pass(plain, route);
+                self.pass(self.to_those_who_watch(line.nick(), plain), route);
             }
             b"INVITE" => {
                 let needs =
@@ -437,7 +437,16 @@ impl Network {
         }
         let mut plain = self.plain(line, CapSet::of(&[needs]));
         plain.about = Some((fact, line.nick().into()));
-        self.pass(plain, Route::all());
+        self.pass(self.to_those_who_watch(line.nick(), plain), Route::all());
+    }
+
+    /// What is told of somebody we share no channel with comes by extended-monitor: it is for the devices that watch them
+    /// and know of it.
+    fn to_those_who_watch(&self, nick: &[u8], plain: Plain) -> Plain {
+        if self.is_me(nick) || self.users.find(self.support.casemap, nick).is_some() {
+            return plain;
+        }
+        Plain { needs: plain.needs.with(Cap::ExtendedMonitor), watched: Some(self.key(nick)), ..plain }
     }
 
     /// A joined channel's members are whole: everybody is told.

@@ -379,6 +379,30 @@ fn monitor_is_the_union_of_what_the_devices_watch() {
 }
 
 #[test]
+fn extended_monitor_tells_of_strangers_only_those_who_watch_them() {
+    let caps = ["away-notify", "chghost", "setname", "extended-monitor"];
+    let mut world = World::connected(&caps);
+    world.attach(1, 1, &caps);
+    world.attach(2, 2, &caps);
+    world.attach(3, 3, &caps[..3]);
+    world.say(1, "MONITOR + dora");
+    world.say(3, "MONITOR + dora");
+    (1..=3).for_each(|conn| _ = world.take(conn));
+    let stranger =
+        [":dora!d@h AWAY lunch", ":dora!d@h CHGHOST d there", ":dora!d@h SETNAME :Dora the Explorer"];
+    for line in stranger {
+        world.line(line);
+    }
+    assert_eq!(world.take(1), stranger);
+    assert_eq!(world.take(2), Vec::<String>::new(), "it does not watch");
+    assert_eq!(world.take(3), Vec::<String>::new(), "it does not know extended-monitor");
+    world.line(":bob!b@h AWAY lunch");
+    for conn in 1..=3 {
+        assert_eq!(world.take(conn), [":bob!b@h AWAY lunch"], "bob is in a channel of ours");
+    }
+}
+
+#[test]
 fn a_rejoin_that_fails_is_told_in_plain_words() {
     let mut network = setup(NET, "testnet");
     network.channels.push(bouncer_core::SavedChannel { name: "#invited".into(), key: None });
