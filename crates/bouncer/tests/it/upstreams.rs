@@ -29,6 +29,12 @@ impl Scripted {
         self.listener.local_addr().unwrap().port()
     }
 
+    /// Whether somebody waits to be taken in.
+    pub fn is_knocked_at(&self) -> bool {
+        let mut nobody = std::task::Context::from_waker(std::task::Waker::noop());
+        self.listener.poll_accept(&mut nobody).is_ready()
+    }
+
     async fn accept(&self) -> Connection {
         let (stream, _) = self.listener.accept().await.unwrap();
         Connection { stream: BufReader::new(stream) }
@@ -221,6 +227,10 @@ async fn a_network_over_the_plan_leaves_and_says_what_to_do_and_comes_back_with_
     let second = world.add_network("alice", "two", two.port(), &[]).await;
     let mut over = two.registered("alice").await;
     world.connected("alice", &second).await;
+    let mut live = world.device("alice/two@live", MODERN).await;
+    over.send(":alice!a@h JOIN #tea").await;
+    over.send(":friend!f@h PRIVMSG #tea :from richer days").await;
+    live.wait_for("from richer days").await.unwrap();
     let limits = Limits::unlimited().with(Limit::Networks, Amount::AtMost(1));
     world.gatekeeper.change("alice", |account| account.limits = limits);
     over.wait_for("QUIT").await;
@@ -228,6 +238,10 @@ async fn a_network_over_the_plan_leaves_and_says_what_to_do_and_comes_back_with_
     assert_eq!(now.state.phase, Phase::Off);
     assert!(now.state.needs_user && now.state.last_error.is_some_and(|words| words.contains("1 network")));
     world.connected("alice", &first).await;
+    // It does not grow, and it stays readable.
+    let mut reader = world.device("alice/two@reader", MODERN).await;
+    reader.send("CHATHISTORY LATEST #tea * 10").await.unwrap();
+    reader.wait_for("from richer days").await.unwrap();
     world.gatekeeper.change("alice", |account| account.limits = Limits::unlimited());
     let _back = two.registered("alice").await;
     world.connected("alice", &second).await;
