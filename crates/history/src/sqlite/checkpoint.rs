@@ -14,8 +14,9 @@ use super::writer::Message;
 
 /// How often the log's length is looked at.
 const EVERY: Duration = Duration::from_millis(100);
-/// Log pages past which it is moved at once (16 MiB): later costs reads, earlier costs the disk.
-pub(super) const LONG: u64 = 8_192;
+/// Log pages past which it is moved at once (128 MiB): later costs reads and the time to start again, earlier costs the
+/// disk, which sees the same thousands of pages again and again.
+pub(super) const LONG: u64 = 32_768;
 /// A shorter log is moved once nothing was committed for so many looks.
 const QUIET: u32 = 10;
 /// How often a truncation is tried while readers hold the log.
