@@ -17,6 +17,7 @@ pub mod cluster;
 pub mod fuzz;
 pub mod irc;
 pub mod keycloak;
+pub mod lives;
 pub mod net;
 pub mod networks;
 pub mod parts;

@@ -21,6 +21,13 @@ impl Cluster {
         client(self.admin.clone()).await
     }
 
+    /// The same, by way of a [`crate::proxy::Proxy`] in front of [`Cluster::address`].
+    pub async fn as_admin_through(&self, proxy: SocketAddr) -> Result<Client> {
+        let mut config = self.admin.clone();
+        config["clusters"][0]["cluster"]["server"] = format!("https://{proxy}").into();
+        client(config).await
+    }
+
     /// A client of a ServiceAccount that exists, with a real token: it may do what RBAC allows it.
     pub async fn as_service_account(&self, namespace: &str, name: &str) -> Result<Client> {
         self.as_service_account_through(namespace, name, self.address()).await

@@ -31,6 +31,13 @@ pub struct Request {
     pub code: u16,
 }
 
+impl Request {
+    /// Whether a patch made the object: applying asks for `create` too if there is none yet.
+    pub fn created(&self) -> bool {
+        self.verb == "patch" && self.code == 201
+    }
+}
+
 impl Cluster {
     /// Every request answered so far, in the order of the answers, without those of the control plane itself.
     pub fn audit(&self) -> Result<Vec<Request>> {
@@ -83,7 +90,7 @@ pub fn unused(rules: &[PolicyRule], requests: &[Request]) -> BTreeSet<String> {
                         request.allowed
                             && meets(group, &request.group)
                             && meets(resource, &request.resource)
-                            && meets(verb, &request.verb)
+                            && (meets(verb, &request.verb) || (verb == "create" && request.created()))
                     });
                     if !used {
                         unused.insert(format!("{verb} {group}/{resource}"));

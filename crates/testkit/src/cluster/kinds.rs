@@ -35,7 +35,9 @@ impl Kinds {
     pub const PROMETHEUS_OPERATOR: Self = Self(8);
     /// CloudNativePG's Cluster, Database and DatabaseRole, with the fields the operators use.
     pub const CLOUDNATIVE_PG: Self = Self(16);
-    /// All of them.
+    /// CloudNativePG's Backup and the snapshot controller's VolumeSnapshot, with the fields the operators use.
+    pub const BACKUPS: Self = Self(32);
+    /// All of them but [`Kinds::BACKUPS`]: clusters without them are usual.
     pub const ALL: Self = Self(31);
 
     /// None of them.
@@ -62,6 +64,9 @@ impl Kinds {
         }
         if self.has(Self::CLOUDNATIVE_PG) {
             texts.push(include_str!("definitions/cloudnative-pg.yaml").to_owned());
+        }
+        if self.has(Self::BACKUPS) {
+            texts.push(include_str!("definitions/backups.yaml").to_owned());
         }
         let mut documents = Vec::new();
         for text in &texts {

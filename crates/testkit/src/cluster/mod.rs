@@ -29,11 +29,16 @@
 pub mod access;
 mod apply;
 pub mod audit;
+pub mod deeds;
+pub mod inventory;
+pub mod killed;
 pub mod kinds;
 pub mod namespace;
 pub mod node;
 pub mod pki;
 mod plane;
+mod pretender;
+pub mod stage;
 pub mod standin;
 
 use std::net::SocketAddr;
@@ -42,8 +47,11 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 use tokio::sync::{Mutex, OnceCell};
 
+pub use inventory::Inventory;
 pub use kinds::Kinds;
 pub use namespace::Namespace;
+pub use pretender::Pretender;
+pub use stage::Stage;
 pub use standin::{Mood, Standin};
 
 use plane::Plane;
