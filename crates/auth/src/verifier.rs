@@ -100,8 +100,8 @@ impl TokenVerifier {
 
     /// Lets only `callers` (services, by client id) through to `routes`, with a token meant for `audience`. Handlers find
     /// [`AccessClaims`] among the request's extensions.
-    pub fn guard(&self, audience: &'static str, callers: &'static [&'static str], routes: Router) -> Router {
-        let guard = Guard { verifier: self.clone(), audience, callers };
+    pub fn guard(&self, audience: &str, callers: &'static [&'static str], routes: Router) -> Router {
+        let guard = Guard { verifier: self.clone(), audience: audience.into(), callers };
         routes.layer(from_fn_with_state(guard, check_caller))
     }
 }
@@ -109,7 +109,7 @@ impl TokenVerifier {
 #[derive(Clone)]
 struct Guard {
     verifier: TokenVerifier,
-    audience: &'static str,
+    audience: Arc<str>,
     callers: &'static [&'static str],
 }
 
@@ -118,7 +118,7 @@ async fn check_caller(State(guard): State<Guard>, mut request: Request, next: Ne
     let Some(token) = token else {
         return refuse(StatusCode::UNAUTHORIZED, "This address takes calls of other services only.");
     };
-    match guard.verifier.verify(&token, guard.audience).await {
+    match guard.verifier.verify(&token, &guard.audience).await {
         Ok(claims) if guard.callers.contains(&claims.client_id.as_str()) => {
             request.extensions_mut().insert(claims);
             next.run(request).await

@@ -61,6 +61,7 @@ by_from_str! {
     IpAddr => "an IP address",
     SocketAddr => "an address with a port (127.0.0.1:8080)",
     url::Url => "a URL",
+    uuid::Uuid => "an id (5a0dd2a4-33cb-4a5e-9b2f-3d0a9d3b8a11)",
 }
 
 impl ConfigValue for bool {
