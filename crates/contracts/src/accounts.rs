@@ -10,6 +10,10 @@ use uuid::Uuid;
 
 use crate::{Call, CallResult, Sub};
 
+mod servers;
+
+pub use servers::*;
+
 /// Whether an account may do anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

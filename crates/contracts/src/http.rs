@@ -12,7 +12,7 @@ mod data;
 pub(crate) mod sse;
 mod wire;
 
-pub use accounts::{AccountsClient, accounts_router};
+pub use accounts::{AccountsClient, accounts_router, irc_servers_router};
 pub use bouncers::{BouncersClient, bouncers_router};
 pub use client::{Bearer, Client, NoBearer};
 pub use data::{AccountDataClient, account_data_router};

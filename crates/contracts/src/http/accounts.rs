@@ -1,4 +1,6 @@
-//! [`Accounts`] over HTTP.
+//! [`Accounts`] and [`IrcServers`](crate::IrcServers) over HTTP: gatekeeper, for the other services.
+
+mod servers;
 
 use std::sync::Arc;
 
@@ -19,6 +21,8 @@ use crate::{
     Account, AccountChange, Accounts, Call, CallResult, Credential, FeedCursor, NewCredential, SaslAnswer,
     SaslStep, Scope, SecurityEvent, Sub,
 };
+
+pub use servers::irc_servers_router;
 
 #[derive(Serialize, Deserialize)]
 struct Step {

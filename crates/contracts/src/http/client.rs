@@ -42,13 +42,14 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client of the service `audience` whose admin listener answers at `base` (`http://127.0.0.1:9101/`).
+    /// A client of the service `audience` whose admin listener answers at `base` (`http://127.0.0.1:9101/`). A path that ends
+    /// with a slash stays before those of the calls.
     pub fn new(http: reqwest::Client, base: Url, audience: &'static str, bearer: Arc<dyn Bearer>) -> Self {
         Self { http, base, audience, bearer }
     }
 
     fn url(&self, path: &str) -> CallResult<Url> {
-        self.base.join(&format!("/internal/{path}")).map_err(|error| {
+        self.base.join(&format!("internal/{path}")).map_err(|error| {
             CallError::unavailable(format!("The address of {} is wrong: {error}.", self.audience))
         })
     }
