@@ -22,6 +22,10 @@ impl Gatekeeper {
 }
 
 impl Admin {
+    pub(crate) fn gate(&self) -> &Gatekeeper {
+        &self.0
+    }
+
     /// Accounts whose name or address holds `part` (all for an empty one), by name, after the name `after`.
     pub async fn find(&self, part: &str, after: &str, limit: u32) -> Result<Vec<Account>> {
         let rows = self.0.0.store.find_accounts(part, after, limit).await?;

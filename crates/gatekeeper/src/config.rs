@@ -55,6 +55,9 @@ service::config! {
         /// The secret with which IRC servers of your own (soju, Ergo) ask what a token is worth (RFC 7662), as the client
         /// `irc-server`. Without one they may not.
         pub introspection_secret: Option<service::secrecy::SecretString>,
+        /// What the client secrets of dedicated bouncers and hosted networks are derived from: the `client_secret` of the
+        /// operators in the cluster. Without one, none of them may ask anything.
+        pub client_secret: Option<service::secrecy::SecretString>,
         /// The issuer of a Keycloak realm people log in through (`https://id.example/realms/ircnow`), instead of with passwords of ours.
         pub keycloak_issuer: Option<url::Url>,
         /// Our client id at the upstream issuer.

@@ -37,11 +37,13 @@ impl Gatekeeper {
             })
             .collect();
         let events = store.events(call.account, u32::MAX).await?;
+        let servers = store.irc_servers(call.account).await?;
         Ok(vec![
             file("account.json", &self.shown(&account))?,
             file("credentials.json", &credentials)?,
             file("sessions.json", &sessions)?,
             file("security-events.json", &events)?,
+            file("irc-servers.json", &servers)?,
         ])
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use contracts::{Account, AccountChange, ChangeKind, FeedCursor};
+use contracts::{Account, AccountChange, ChangeKind, FeedCursor, Sub};
 use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
 use tokio::sync::watch;
@@ -23,6 +23,8 @@ struct Reader {
     gate: Gatekeeper,
     commits: watch::Receiver<u64>,
     at: i64,
+    /// Changes of this account alone; of all without one.
+    only: Option<Sub>,
     ready: VecDeque<AccountChange>,
 }
 
@@ -48,7 +50,29 @@ impl Gatekeeper {
             Some(FeedCursor(at)) if self.reaches_back_to(at).await? => at,
             Some(FeedCursor(at)) => return self.anew(at).await,
         };
-        let reader = Reader { gate: self.clone(), commits, at, ready };
+        let reader = Reader { gate: self.clone(), commits, at, only: None, ready };
+        Ok(futures_util::stream::unfold(reader, Reader::next).boxed())
+    }
+
+    /// The changes of one account after a cursor, then live ones. It begins with the account as it is now, so that nothing is
+    /// missing however long the reader was away.
+    pub(crate) async fn change_feed_of(
+        &self,
+        sub: Sub,
+        after: Option<FeedCursor>,
+    ) -> Result<BoxStream<'static, AccountChange>> {
+        let store = &self.0.store;
+        // Before the rows are read, so that nothing falls between.
+        let commits = store.commits();
+        let head = store.feed_head_of(sub).await?;
+        // A cursor behind our head is one of before a restore: what it stands for never comes again.
+        let at = match after {
+            Some(FeedCursor(at)) if at <= store.feed_head().await? => at,
+            Some(_) | None => head,
+        };
+        let now = FeedRow { cursor: at, kind: FeedKind::Account, sub, detail: String::new() };
+        let ready = self.change(now).await?.into_iter().collect();
+        let reader = Reader { gate: self.clone(), commits, at, only: Some(sub), ready };
         Ok(futures_util::stream::unfold(reader, Reader::next).boxed())
     }
 
@@ -78,8 +102,13 @@ impl Gatekeeper {
             cursor: FeedCursor(if index == last { head } else { unknown }),
             what: ChangeKind::Account { account },
         });
-        let live =
-            Reader { gate: self.clone(), commits: self.0.store.commits(), at: head, ready: VecDeque::new() };
+        let live = Reader {
+            gate: self.clone(),
+            commits: self.0.store.commits(),
+            at: head,
+            only: None,
+            ready: VecDeque::new(),
+        };
         Ok(futures_util::stream::iter(states).chain(futures_util::stream::unfold(live, Reader::next)).boxed())
     }
 
@@ -125,7 +154,10 @@ impl Reader {
     }
 
     async fn read(&mut self) -> Result<bool> {
-        let rows = self.gate.0.store.feed_after(self.at).await?;
+        let rows = match self.only {
+            None => self.gate.0.store.feed_after(self.at).await?,
+            Some(sub) => self.gate.0.store.feed_of_after(sub, self.at).await?,
+        };
         let found = !rows.is_empty();
         for row in rows {
             self.at = row.cursor;

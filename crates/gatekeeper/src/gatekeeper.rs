@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use contracts::{Account, AccountData, Accounts, Role, SecurityEvent, Sub};
+use contracts::{Account, AccountData, Accounts, IrcServers, Role, SecurityEvent, Sub};
 use entitlements::{Plan, Table};
 use secrecy::ExposeSecret as _;
 use service::clock::now_s;
@@ -90,6 +90,11 @@ impl Gatekeeper {
         if deps.plans.plan(&plan).is_none() {
             return Err(Error::Config(format!("gatekeeper.new_account_plan: there is no plan {plan}.")));
         }
+        if config.client_secret.as_ref().is_some_and(|secret| secret.expose_secret().trim().is_empty()) {
+            let message =
+                "gatekeeper.client_secret is empty: set what the operators derive from, or leave it out.";
+            return Err(Error::Config(message.to_owned()));
+        }
         let url = match &config.database {
             Some(url) => url.expose_secret().to_owned(),
             None => format!("sqlite:{}", deps.data.join("gatekeeper.db").display()),
@@ -135,6 +140,11 @@ impl Gatekeeper {
 
     /// As the other services know it.
     pub fn accounts(&self) -> Arc<dyn Accounts> {
+        Arc::new(self.clone())
+    }
+
+    /// Which servers of customers may ask who comes in, as the provisioner says it.
+    pub fn irc_servers(&self) -> Arc<dyn IrcServers> {
         Arc::new(self.clone())
     }
 

@@ -2,13 +2,14 @@
 //!
 //! Gatekeeper is the only issuer the other services know. Start with [`Gatekeeper`] (what the rest of the platform holds),
 //! then `sign_up` and `sign_in` (how people come in), `oidc` (how our sites learn who they are), `sasl` (how IRC clients
-//! come in) and `store` (what is kept). Its pages are in `pages`, what an administrator may do in [`admin`].
+//! come in) `servers` (how customers' bouncers and networks ask) and `store` (what is kept). Its pages are in `pages`, what an administrator may do in [`admin`].
 
 pub mod admin;
 mod clients;
 mod config;
 mod contract;
 mod credentials;
+mod dedicated;
 mod deletion;
 mod error;
 mod export;
@@ -27,6 +28,7 @@ mod pepper;
 mod routes;
 mod sasl;
 mod secret;
+mod servers;
 mod sessions;
 mod sign_in;
 mod sign_up;
@@ -38,6 +40,7 @@ mod upstream;
 
 pub use clients::{Client, Proof};
 pub use config::{Config, Registration};
+pub use dedicated::AUDIENCE as DEDICATED_AUDIENCE;
 pub use error::Error;
 pub use gatekeeper::{Deps, Gatekeeper};
 pub use names::{NameError, Username};

@@ -9,13 +9,13 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
-use contracts::http::{Bearer, account_data_router, accounts_router};
+use contracts::http::{Bearer, account_data_router, accounts_router, irc_servers_router};
 use contracts::{CallError, CallResult};
 use serde::Deserialize;
 use service::clock::now_s;
 use service::web::{Edge, bearer};
 
-use crate::{Gatekeeper, oidc, pages};
+use crate::{Gatekeeper, dedicated, oidc, pages};
 
 /// Its name as an audience, a caller and a folder.
 pub const NAME: &str = "gatekeeper";
@@ -31,6 +31,7 @@ impl Gatekeeper {
     pub fn site(&self) -> Router {
         let routes =
             pages::router().merge(oidc::router()).with_state(self.clone()).merge(service::assets::router());
+        let routes = routes.nest_service(dedicated::PATH, dedicated::router(self.clone()));
         Edge::new("auth", self.0.sites.clone(), self.0.metrics.clone())
             .trusted_proxies(self.0.config.trusted_proxies.clone())
             .wrap(routes)
@@ -40,6 +41,7 @@ impl Gatekeeper {
     pub fn internal(&self) -> Router {
         accounts_router(self.accounts())
             .merge(account_data_router(Arc::new(self.clone())))
+            .merge(irc_servers_router(self.irc_servers()))
             .layer(from_fn_with_state(self.clone(), only_services))
     }
 

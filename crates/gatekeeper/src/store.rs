@@ -10,6 +10,7 @@ mod events;
 mod feed;
 mod limits;
 mod schema;
+mod servers;
 mod sessions;
 mod tokens;
 
@@ -25,6 +26,7 @@ pub use credentials::{CredentialRow, NewCredentialRow};
 pub use feed::{FeedKind, FeedRow, KEEP_DELETED_SECONDS};
 pub use limits::Attempts;
 pub use schema::MIGRATIONS;
+pub use servers::ServerRow;
 pub use sessions::{NewSession, SessionRow};
 pub use tokens::{CodeRow, LogoutNotice, MailToken, RefreshRow, SigningKeyRow};
 

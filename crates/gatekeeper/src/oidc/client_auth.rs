@@ -5,6 +5,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use contracts::ServerId;
 use serde_json::json;
 
 use crate::Gatekeeper;
@@ -92,9 +93,17 @@ impl Fields {
     }
 }
 
+/// Who asks, proven.
+pub enum Asker<'a> {
+    /// A client that was configured.
+    Client(&'a Client),
+    /// An IRC server of a customer, by its derived secret.
+    Server(ServerId),
+}
+
 impl Gatekeeper {
-    /// The client a request comes from, proven by its secret, or public.
-    pub(super) fn proven_client(&self, headers: &HeaderMap, fields: &Fields) -> Result<&Client, OAuthError> {
+    /// The configured client or the server a request comes from, proven by its secret; or a public client.
+    pub(super) fn asker(&self, headers: &HeaderMap, fields: &Fields) -> Result<Asker<'_>, OAuthError> {
         let (id, secret) = match basic(headers) {
             Some(pair) => pair,
             None => (
@@ -102,12 +111,15 @@ impl Gatekeeper {
                 fields.get("client_secret").unwrap_or_default().to_owned(),
             ),
         };
+        if let Some(server) = self.proven_server(&id, &secret) {
+            return Ok(Asker::Server(server));
+        }
         let client = self.client(&id).ok_or(OAuthError::INVALID_CLIENT)?;
         let proven = match client.secret {
             Some(_) => client.has_secret(&secret),
             None => secret.is_empty(),
         };
-        if proven { Ok(client) } else { Err(OAuthError::INVALID_CLIENT) }
+        if proven { Ok(Asker::Client(client)) } else { Err(OAuthError::INVALID_CLIENT) }
     }
 }
 

@@ -1,26 +1,43 @@
 //! Introspection (RFC 7662) as soju and Ergo ask: who shows this token, and is it worth anything now?
 //!
 //! App passwords count as tokens: soju passes the password of a SASL PLAIN login here. The answer for a suspended account
-//! is `active: false`, because soju enables a user again at every login that succeeds.
+//! is `active: false`, because soju enables a user again at every login that succeeds. A customer's server is answered so
+//! for every account that may not use that very server, too.
 
 use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::{Form, Json};
-use contracts::{Scope, Status};
+use contracts::{Scope, ServerId, Status};
 use serde_json::{Value, json};
 use service::clock::now_s;
 
-use super::client_auth::{Fields, OAuthError};
+use super::client_auth::{Asker, Fields, OAuthError};
 use crate::Gatekeeper;
 use crate::secret::{as_app_password, sha256};
+use crate::store::AccountRow;
+
+/// What is asked about a token: by which server, if it is a customer's.
+type Of = Option<ServerId>;
 
 impl Gatekeeper {
-    async fn worth(&self, token: &str, now: i64) -> Result<Value, OAuthError> {
+    /// Whether a server is told of an account. Our own clients are told of all.
+    async fn is_told(&self, of: Of, account: &AccountRow) -> Result<bool, OAuthError> {
+        match of {
+            None => Ok(true),
+            Some(server) => Ok(self.may_use(server, account.sub, account.status).await?),
+        }
+    }
+
+    async fn worth(&self, of: Of, token: &str, now: i64) -> Result<Value, OAuthError> {
         if let Some(typed) = as_app_password(token) {
-            return self.worth_of_app_password(&typed, now).await;
+            return self.worth_of_app_password(of, &typed, now).await;
         }
         let Some(access) = self.live_access(token, now).await? else { return Ok(nothing()) };
+        let for_irc = access.claims.scope.split(' ').any(|scope| scope == "irc");
+        if of.is_some() && !for_irc || !self.is_told(of, &access.account).await? {
+            return Ok(nothing());
+        }
         Ok(json!({
             "active": true,
             "username": access.account.username,
@@ -35,7 +52,7 @@ impl Gatekeeper {
         }))
     }
 
-    async fn worth_of_app_password(&self, typed: &str, now: i64) -> Result<Value, OAuthError> {
+    async fn worth_of_app_password(&self, of: Of, typed: &str, now: i64) -> Result<Value, OAuthError> {
         let Some(credential) = self.0.store.app_password(&sha256(typed.as_bytes())).await? else {
             return Ok(nothing());
         };
@@ -43,6 +60,10 @@ impl Gatekeeper {
         let Some(account) = account.filter(|account| account.status == Status::Active) else {
             return Ok(nothing());
         };
+        let for_irc = credential.shown.scopes.contains(&Scope::Irc);
+        if of.is_some() && !for_irc || !self.is_told(of, &account).await? {
+            return Ok(nothing());
+        }
         self.0.store.credential_used(account.sub, credential.shown.id, None, now).await?;
         let scope: Vec<&str> = credential
             .shown
@@ -75,11 +96,12 @@ pub async fn introspect(
     Form(pairs): Form<Vec<(String, String)>>,
 ) -> Result<Response, OAuthError> {
     let fields = Fields::new(pairs)?;
-    let client = gate.proven_client(&headers, &fields)?;
-    if !client.may_introspect || client.secret.is_none() {
-        return Err(OAuthError::INVALID_CLIENT);
-    }
+    let of = match gate.asker(&headers, &fields)? {
+        Asker::Server(server) => Some(server),
+        Asker::Client(client) if client.may_introspect && client.secret.is_some() => None,
+        Asker::Client(_) => return Err(OAuthError::INVALID_CLIENT),
+    };
     let token = fields.get("token").ok_or(OAuthError::new("invalid_request", "There is no token."))?;
-    let worth = gate.worth(token, now_s()).await?;
+    let worth = gate.worth(of, token, now_s()).await?;
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(worth)).into_response())
 }

@@ -4,12 +4,12 @@ use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::{Form, Json};
-use contracts::Status;
+use contracts::{ServerId, ServerKind, Status};
 use serde_json::json;
 use service::clock::now_s;
 use service::secrets::same;
 
-use super::client_auth::{Fields, OAuthError};
+use super::client_auth::{Asker, Fields, OAuthError};
 use super::tokens::{ACCESS_SECONDS, Grant};
 use crate::Gatekeeper;
 use crate::clients::Client;
@@ -21,6 +21,8 @@ const REFRESH_SECONDS: i64 = 30 * 24 * 3600;
 /// An answer may get lost on the way: for so long the same refresh token gets another successor.
 const REPEAT_SECONDS: i64 = 20;
 
+const NOT_ALLOWED: OAuthError = OAuthError::new("invalid_target", "This client may not call this audience.");
+
 type Answer = Result<Response, OAuthError>;
 
 pub async fn token(
@@ -29,8 +31,11 @@ pub async fn token(
     Form(pairs): Form<Vec<(String, String)>>,
 ) -> Answer {
     let fields = Fields::new(pairs)?;
-    let client = gate.proven_client(&headers, &fields)?;
     let now = now_s();
+    let client = match gate.asker(&headers, &fields)? {
+        Asker::Client(client) => client,
+        Asker::Server(server) => return gate.by_server(server, &fields, now).await,
+    };
     match fields.get("grant_type") {
         Some("authorization_code") => gate.by_code(client, &fields, now).await,
         Some("refresh_token") => gate.by_refresh_token(client, &fields, now).await,
@@ -108,10 +113,31 @@ impl Gatekeeper {
 
     fn by_client_credentials(&self, client: &Client, fields: &Fields, now: i64) -> Answer {
         let audience = fields.get("audience").unwrap_or_default();
-        if client.secret.is_none() || !client.may_call.iter().any(|callee| callee == audience) {
-            return Err(OAuthError::new("invalid_target", "This client may not call this audience."));
+        // Who may call the shared bouncer may call dedicated ones: each is an audience of its own.
+        let callee = match ServerId::parse(audience) {
+            Some(ServerId { kind: ServerKind::Bouncer, .. }) => "bouncer",
+            Some(_) | None => audience,
+        };
+        if client.secret.is_none() || !client.may_call.iter().any(|known| known == callee) {
+            return Err(NOT_ALLOWED);
         }
-        let token = self.client_token(&client.id, audience, now)?;
+        self.token_of(&client.id, audience, now)
+    }
+
+    /// A dedicated bouncer of the engine `Ircnow` gets a token for what [`crate::dedicated`] offers, and no other.
+    async fn by_server(&self, server: ServerId, fields: &Fields, now: i64) -> Answer {
+        if fields.get("grant_type") != Some("client_credentials") {
+            return Err(OAuthError::new("unauthorized_client", "This client gets no tokens of users."));
+        }
+        let known = self.owner_of_bouncer(server).await?.is_some();
+        if !known || fields.get("audience") != Some(crate::dedicated::AUDIENCE) {
+            return Err(NOT_ALLOWED);
+        }
+        self.token_of(&server.to_string(), crate::dedicated::AUDIENCE, now)
+    }
+
+    fn token_of(&self, caller: &str, audience: &str, now: i64) -> Answer {
+        let token = self.client_token(caller, audience, now)?;
         let body = json!({ "access_token": token, "token_type": "Bearer", "expires_in": ACCESS_SECONDS });
         Ok(secret_answer(body))
     }

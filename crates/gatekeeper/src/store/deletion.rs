@@ -13,7 +13,7 @@ const CONFIRMED: &str = "SELECT service FROM deletion_confirmations WHERE sub = 
 const KEEP_NAME: &str = "INSERT INTO former_names (hash) VALUES ($1) ON CONFLICT DO NOTHING";
 
 /// Every table with rows of an account; what refers to another comes before it.
-const PURGE: [&str; 13] = [
+const PURGE: [&str; 16] = [
     "DELETE FROM session_clients WHERE sid IN (SELECT sid FROM sessions WHERE sub = $1)",
     "DELETE FROM sessions WHERE sub = $1",
     "DELETE FROM codes WHERE sub = $1",
@@ -24,6 +24,9 @@ const PURGE: [&str; 13] = [
     "DELETE FROM mail_tokens WHERE sub = $1",
     "DELETE FROM logout_outbox WHERE sub = $1",
     "DELETE FROM answers WHERE sub = $1",
+    "DELETE FROM irc_server_members WHERE server IN (SELECT id FROM irc_servers WHERE owner = $1)",
+    "DELETE FROM irc_servers WHERE owner = $1",
+    "DELETE FROM irc_server_members WHERE sub = $1",
     "DELETE FROM feed WHERE sub = $1",
     "DELETE FROM deletion_confirmations WHERE sub = $1",
     "DELETE FROM deletions WHERE sub = $1",

@@ -28,6 +28,9 @@ const NEXT: &str = "UPDATE feed_head SET cursor = cursor + 1 WHERE id = 1 RETURN
 const INSERT: &str = "INSERT INTO feed (cursor, at, kind, sub, detail) VALUES ($1, $2, $3, $4, $5)";
 const HEAD: &str = "SELECT cursor FROM feed_head WHERE id = 1";
 const AFTER: &str = "SELECT cursor, kind, sub, detail FROM feed WHERE cursor > $1 ORDER BY cursor LIMIT 256";
+const OF_AFTER: &str =
+    "SELECT cursor, kind, sub, detail FROM feed WHERE sub = $1 AND cursor > $2 ORDER BY cursor LIMIT 256";
+const HEAD_OF: &str = "SELECT COALESCE(MAX(cursor), 0) AS cursor FROM feed WHERE sub = $1";
 const AT: &str = "SELECT cursor, kind, sub, detail FROM feed ORDER BY cursor DESC LIMIT 1";
 const FORGOTTEN: &str = "SELECT forgotten FROM feed_head WHERE id = 1";
 const NOTE_FORGOTTEN: &str = "UPDATE feed_head SET forgotten = COALESCE(
@@ -63,6 +66,17 @@ impl Store {
     pub async fn feed_after(&self, cursor: i64) -> Result<Vec<FeedRow>> {
         let rows = sqlx::query(AFTER).bind(cursor).fetch_all(self.pool()).await?;
         rows.iter().map(row_of).collect()
+    }
+
+    /// The next rows of one account after a cursor.
+    pub async fn feed_of_after(&self, sub: Sub, cursor: i64) -> Result<Vec<FeedRow>> {
+        let rows = sqlx::query(OF_AFTER).bind(key(sub)).bind(cursor).fetch_all(self.pool()).await?;
+        rows.iter().map(row_of).collect()
+    }
+
+    /// The cursor of an account's newest row; 0 where none is kept.
+    pub async fn feed_head_of(&self, sub: Sub) -> Result<i64> {
+        sqlx::query(HEAD_OF).bind(key(sub)).fetch_one(self.pool()).await?.int("cursor")
     }
 
     /// The newest row.

@@ -233,6 +233,37 @@ macro_rules! first {
     };
 }
 
+macro_rules! irc_servers {
+    ($blob:literal) => {
+        concat!(
+            "CREATE TABLE irc_servers (
+                id TEXT PRIMARY KEY,
+                owner ",
+            $blob,
+            " NOT NULL REFERENCES accounts (sub) ON DELETE CASCADE,
+                access TEXT NOT NULL,
+                created_at BIGINT NOT NULL
+            );
+            CREATE INDEX irc_servers_by_owner ON irc_servers (owner);
+            CREATE TABLE irc_server_members (
+                server TEXT NOT NULL REFERENCES irc_servers (id) ON DELETE CASCADE,
+                sub ",
+            $blob,
+            " NOT NULL REFERENCES accounts (sub) ON DELETE CASCADE,
+                PRIMARY KEY (server, sub)
+            );
+            CREATE INDEX irc_server_members_by_sub ON irc_server_members (sub);"
+        )
+    };
+}
+
 /// Every change of the tables, the oldest first.
-pub const MIGRATIONS: &[Migration] =
-    &[Migration { version: 1, name: "identity", sqlite: first!("BLOB"), postgres: first!("BYTEA") }];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration { version: 1, name: "identity", sqlite: first!("BLOB"), postgres: first!("BYTEA") },
+    Migration {
+        version: 2,
+        name: "irc servers",
+        sqlite: irc_servers!("BLOB"),
+        postgres: irc_servers!("BYTEA"),
+    },
+];
