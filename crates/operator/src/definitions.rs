@@ -14,6 +14,7 @@ use crate::kind::{Kind, Served};
 #[derive(Clone, Debug, Default)]
 pub struct Definitions {
     served: Arc<RwLock<BTreeMap<&'static Kind, Served>>>,
+    unseen: Arc<RwLock<BTreeMap<&'static Kind, String>>>,
 }
 
 impl Definitions {
@@ -35,6 +36,21 @@ impl Definitions {
     /// Forgets a kind whose definition is gone.
     pub fn remove(&self, kind: &'static Kind) {
         self.served.write().unwrap_or_else(PoisonError::into_inner).remove(kind);
+    }
+
+    /// Why the objects of a kind cannot be listed, if that is so: it is there, but what there is of it is not known.
+    pub fn unseen(&self, kind: &'static Kind) -> Option<String> {
+        self.unseen.read().unwrap_or_else(PoisonError::into_inner).get(kind).cloned()
+    }
+
+    /// Notes that the objects of a kind cannot be listed.
+    pub fn hide(&self, kind: &'static Kind, why: String) {
+        self.unseen.write().unwrap_or_else(PoisonError::into_inner).insert(kind, why);
+    }
+
+    /// Notes that they can. Returns whether they could not before.
+    pub fn show(&self, kind: &'static Kind) -> bool {
+        self.unseen.write().unwrap_or_else(PoisonError::into_inner).remove(kind).is_some()
     }
 
     fn read(&self) -> std::sync::RwLockReadGuard<'_, BTreeMap<&'static Kind, Served>> {

@@ -28,6 +28,9 @@ use crate::resources::{Applied, AppliedChild, Parent, Prepared, Resources, state
 use crate::store::{Children, RootKey, Store};
 use crate::writer::Writer;
 
+/// Says why the children could not be applied; it is there only while that is so.
+const APPLIED: &str = "ResourcesApplied";
+
 /// What an operator knows about its kind. The shared half does the rest.
 pub trait Operator: Send + Sync + Sized + 'static {
     /// The resource.
@@ -215,7 +218,8 @@ impl<O: Operator> Shared<O> {
         let prepared = self.operator.build(&context.parent, &valid)?;
         let applied = self.apply(&context, root, &prepared, made).await?;
         self.operator.settle(&context, root, &valid, &applied).await?;
-        let conditions = Conditions::from(O::conditions(root), root.meta().generation, Timestamp::now());
+        let mut conditions = Conditions::from(O::conditions(root), root.meta().generation, Timestamp::now());
+        conditions.remove(APPLIED);
         let mut status = self.operator.update_status(root, &valid, &applied, conditions);
         status["observedGeneration"] = json!(root.meta().generation);
         status["children"] = json!(states(made, &key.namespace));
@@ -231,6 +235,7 @@ impl<O: Operator> Shared<O> {
         made: &mut Vec<AppliedChild>,
     ) -> Result<Resources<Applied>, Error> {
         let (desired, seen) = (prepared.children(), &context.children);
+        self.all_seen(desired.iter().map(|want| want.key.kind))?;
         let steps =
             plan::plan(desired, seen, O::remembered(root), &context.key.namespace, &context.parent.uid);
         for step in steps {
@@ -251,7 +256,7 @@ impl<O: Operator> Shared<O> {
                 }
                 Step::Wait { index } => {
                     return Err(Error::NotReady {
-                        condition: "ResourcesApplied",
+                        condition: APPLIED,
                         reason: "BeingDeleted",
                         message: format!(
                             "{} is being deleted; it is made again when it is gone",
@@ -274,6 +279,8 @@ impl<O: Operator> Shared<O> {
         let ours = finalizer::name(O::NAME);
         let Some(rest) = finalizer::without(root.finalizers(), &ours) else { return Ok(Done::Gone) };
         let context = self.context_of(key, root)?;
+        // What cannot be seen would be left behind.
+        self.all_seen(self.operator.kinds().iter().copied().filter(|kind| kind.precious))?;
         if let Err(error) = self.operator.finalize(&context, root).await {
             if error.is_shown() {
                 let status = self.failed(key, root, &error, &[]);
@@ -289,6 +296,19 @@ impl<O: Operator> Shared<O> {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// Nothing is decided about kinds whose objects cannot be listed.
+    fn all_seen(&self, mut kinds: impl Iterator<Item = &'static Kind>) -> Result<(), Error> {
+        let unseen = kinds.find_map(|kind| Some((kind, self.definitions.unseen(kind)?)));
+        unseen.map_or(Ok(()), |(kind, why)| {
+            Err(Error::NotReady {
+                condition: APPLIED,
+                reason: "KindNotSeen",
+                message: format!("what there is of {} cannot be listed: {why}", kind.id()),
+                after: Duration::from_secs(30),
+            })
+        })
     }
 
     async fn with_finalizer(

@@ -49,7 +49,7 @@ pub enum Error {
         kind: String,
     },
     /// The API server refused, or did not answer.
-    #[error("{doing}: {source}")]
+    #[error("{doing}: {}", said(source))]
     Api {
         /// What was being done.
         doing: String,
@@ -59,6 +59,50 @@ pub enum Error {
     /// Something that should be impossible; a fault of ours.
     #[error("{0}")]
     Internal(String),
+}
+
+/// What the API server said, as a sentence: without the structures that only a program reads.
+pub fn said(error: &kube::Error) -> String {
+    let kube::Error::Api(status) = error else {
+        return format!("the API server does not answer: {}", causes(error));
+    };
+    let message = status.message.trim();
+    let message = if message.is_empty() { status.reason.as_str() } else { message };
+    let (what, then) = match status.code {
+        401 => ("does not know us", "check the token of the operator's ServiceAccount"),
+        403 => {
+            ("does not allow it", "give the operator's ServiceAccount that right, or lift the quota it names")
+        }
+        404 => ("does not find it", ""),
+        409 => ("says that somebody else was faster", ""),
+        422 => ("refuses it", "change what the resource asks for"),
+        429 => ("is too busy", ""),
+        500.. => ("is not well", ""),
+        _ => ("refuses it", ""),
+    };
+    let mut sentence = format!("the API server {what} ({})", status.code);
+    for more in [message, then] {
+        if !more.is_empty() {
+            sentence.push_str(": ");
+            sentence.push_str(more);
+        }
+    }
+    sentence
+}
+
+/// An error with its causes, each said once.
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text.push_str(": ");
+            text.push_str(&more);
+        }
+        cause = error.source();
+    }
+    text
 }
 
 impl Error {
@@ -146,5 +190,34 @@ impl Error {
             Self::Api { .. } => false,
             _ => true,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::core::Status;
+
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_a_sentence_that_says_what_to_do() {
+        let message =
+            "secrets \"a-config\" is forbidden: User \"operator\" cannot patch resource \"secrets\"";
+        let status = Status::failure(message, "Forbidden").with_code(403);
+        let error = Error::api("applying Secret home/a-config", kube::Error::Api(status.boxed()));
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "applying Secret home/a-config: the API server does not allow it (403): {message}: \
+                 give the operator's ServiceAccount that right, or lift the quota it names"
+            )
+        );
+    }
+
+    #[test]
+    fn a_status_without_a_message_still_says_its_reason() {
+        let status = Status::failure("", "Gone").with_code(410);
+        let error = Error::api("reading", kube::Error::Api(status.boxed()));
+        assert_eq!(error.to_string(), "reading: the API server refuses it (410): Gone");
     }
 }

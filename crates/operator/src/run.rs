@@ -197,8 +197,15 @@ async fn listen<O: Operator>(
                     }
                     shared.queue.add(key);
                 }
-                Some(News::Listed(kind)) => watches.mended(kind),
+                Some(News::Listed(kind)) => {
+                    if watches.mended(kind) {
+                        for (key, _) in shared.store.roots() {
+                            shared.queue.add_within(key, watches.poll);
+                        }
+                    }
+                }
                 Some(News::Broke(kind, why)) => watches.broke(kind, why),
+                Some(News::Forbidden(kind, why)) => watches.forbidden(kind, why),
                 Some(News::Gone(kind)) => {
                     shared.definitions.remove(kind);
                     for key in shared.store.retain_children(kind, &HashSet::new()) {
@@ -212,7 +219,9 @@ async fn listen<O: Operator>(
                         cannot_read(shared, &what).await;
                     }
                 }
-                Some(News::Mended(kind)) => watches.mended(kind),
+                Some(News::Mended(kind)) => {
+                    watches.mended(kind);
+                }
             },
             changed = leading.changed() => {
                 if changed.is_err() {
@@ -304,7 +313,7 @@ impl<O: Operator> Watches<O> {
                         rest.push(kind);
                     }
                     Err(error) => {
-                        self.note(kind, &format!("the API server cannot be asked: {error}"));
+                        self.note(kind, &crate::error::said(&error));
                         rest.push(kind);
                     }
                 }
@@ -379,10 +388,23 @@ impl<O: Operator> Watches<O> {
         }
     }
 
-    fn mended(&self, kind: &'static Kind) {
+    /// A kind may not be listed. The process is not ready then, because its role is not the one it needs; but an optional
+    /// kind stops only the resources that want it.
+    fn forbidden(&self, kind: &'static Kind, why: String) {
+        tracing::warn!(kind = kind.id(), why, "a kind may not be listed");
+        if kind.optional && !self.lists().listed.contains(kind) {
+            self.shared.definitions.hide(kind, why.clone());
+        }
+        self.note(kind, &why);
+    }
+
+    /// A kind was listed, or its watch goes on. Returns whether nothing was known of it before.
+    fn mended(&self, kind: &'static Kind) -> bool {
         self.broken.lock().unwrap_or_else(PoisonError::into_inner).remove(kind);
         self.lists().listed.insert(kind);
+        let is_news = self.shared.definitions.show(kind);
         self.say();
+        is_news
     }
 
     fn say(&self) {
@@ -396,12 +418,15 @@ impl<O: Operator> Watches<O> {
         }
     }
 
-    /// Waits until every kind that is there has been listed: before that nothing is known well enough to act.
+    /// Waits until every kind that is there, and may be listed, has been: before that nothing is known well enough to act.
     async fn listed(&self) {
         loop {
             {
                 let lists = self.lists();
-                if lists.asked && lists.begun.is_subset(&lists.listed) {
+                let known = |kind: &&'static Kind| {
+                    lists.listed.contains(kind) || self.shared.definitions.unseen(kind).is_some()
+                };
+                if lists.asked && lists.begun.iter().all(known) {
                     return;
                 }
             }

@@ -78,6 +78,8 @@ pub enum News {
     Listed(&'static Kind),
     /// A watch broke, and is begun again.
     Broke(&'static Kind, String),
+    /// The objects of a kind may not be listed.
+    Forbidden(&'static Kind, String),
     /// A definition is gone.
     Gone(&'static Kind),
     /// A resource has to be looked at.
@@ -126,7 +128,7 @@ pub async fn roots<O: Operator>(
         let told = match event {
             Err(error) => {
                 metrics.watch_broke(O::KIND.kind);
-                Some(News::Broke(O::KIND, error.to_string()))
+                Some(News::Broke(O::KIND, said(&error)))
             }
             Ok(Event::Init) => {
                 named.clear();
@@ -228,11 +230,13 @@ async fn follow<O: Operator>(
         match event {
             Err(error) => {
                 metrics.watch_broke(kind.kind);
-                if is_gone(&error) && kind.optional {
+                if code(&error) == Some(404) && kind.optional {
                     let _ = news.send(News::Gone(kind)).await;
                     return;
                 }
-                told.push(News::Broke(kind, error.to_string()));
+                let why = said(&error);
+                let forbidden = code(&error) == Some(403);
+                told.push(if forbidden { News::Forbidden(kind, why) } else { News::Broke(kind, why) });
             }
             Ok(Event::Init) => named.clear(),
             Ok(Event::InitApply(object)) => {
@@ -272,15 +276,26 @@ fn child_seen<O: Operator>(store: &Store<O::Root>, kind: &'static Kind, object: 
     }
 }
 
-fn is_gone(error: &watcher::Error) -> bool {
-    let status = match error {
+/// Why a watch broke, as a sentence.
+fn said(error: &watcher::Error) -> String {
+    match error {
+        watcher::Error::InitialListFailed(error)
+        | watcher::Error::WatchStartFailed(error)
+        | watcher::Error::WatchFailed(error) => crate::error::said(error),
+        watcher::Error::WatchError(status) => crate::error::said(&kube::Error::Api(status.clone())),
+        watcher::Error::NoResourceVersion => error.to_string(),
+    }
+}
+
+/// What the API server answered, if it did.
+fn code(error: &watcher::Error) -> Option<u16> {
+    match error {
         watcher::Error::InitialListFailed(kube::Error::Api(status))
         | watcher::Error::WatchStartFailed(kube::Error::Api(status))
-        | watcher::Error::WatchFailed(kube::Error::Api(status)) => status,
-        watcher::Error::WatchError(status) => status,
-        _ => return false,
-    };
-    status.code == 404
+        | watcher::Error::WatchFailed(kube::Error::Api(status))
+        | watcher::Error::WatchError(status) => Some(status.code),
+        _ => None,
+    }
 }
 
 fn without_body(meta: PartialObjectMeta<DynamicObject>) -> DynamicObject {
