@@ -10,6 +10,7 @@ mod feed;
 mod mail;
 mod pages;
 mod provider;
+mod servers;
 mod upstream;
 mod world;
 

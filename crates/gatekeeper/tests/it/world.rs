@@ -21,6 +21,9 @@ use tokio::net::TcpListener;
 
 pub const PASSWORD: &str = "green phosphor terminal";
 
+/// What the secrets of customers' servers are derived from.
+pub const CLIENT_SECRET: &str = "of the installation";
+
 /// One installation.
 pub struct World {
     pub gate: Gatekeeper,
@@ -131,7 +134,9 @@ async fn open(
     folder: Arc<TempDir>,
     keyring: Keyring,
 ) -> World {
-    let mut source = Source::default().with_env("IRCNOW_GATEKEEPER_HASH_MEMORY_KIB", "64");
+    let mut source = Source::default()
+        .with_env("IRCNOW_GATEKEEPER_HASH_MEMORY_KIB", "64")
+        .with_env("IRCNOW_GATEKEEPER_CLIENT_SECRET", CLIENT_SECRET);
     if let Some(url) = &database {
         source = source.with_env("IRCNOW_GATEKEEPER_DATABASE", url);
     }
