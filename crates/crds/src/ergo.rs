@@ -1,15 +1,15 @@
 //! `ErgoNetwork`: one IRC network, a single Ergo server.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::common::{DeletionPolicy, Egress, Owner, Resources, SecretKeyRef, SecretRef, Storage, yes};
-use crate::database::{ClusterRef, DatabaseIdentity};
+use crate::database::ClusterRef;
 use crate::expose::{Expose, Tls};
 use crate::schema;
-use crate::status::{BackupState, ChildState, Endpoints};
+use crate::server::Server;
+use crate::status::server_status;
 use crate::text::{
     Cron, Fingerprint, HostName, HttpsUrl, Image, Line, Lines, ObjectName, Origin, PlanName, Version, Word,
 };
@@ -435,52 +435,49 @@ pub struct Restore {
     pub snapshot_name: ObjectName,
 }
 
-/// What a network is.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-pub struct ErgoNetworkStatus {
-    /// The generation that was last looked at.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub observed_generation: Option<i64>,
-    /// What holds and what does not.
-    #[schemars(schema_with = "schema::conditions")]
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub conditions: Vec<Condition>,
-    /// Where clients connect.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub endpoints: Option<Endpoints>,
-    /// The version the server says it has.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub version: Option<Line<64>>,
-    /// When the server started, in seconds since 1970.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub started_at: Option<i64>,
-    /// The hash of the configuration that was rendered.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub config_hash: Option<Line<32>>,
-    /// The last time the server read its configuration anew.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub last_rehash: Option<RehashState>,
-    /// The database that belongs to this network.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub database: Option<DatabaseIdentity>,
-    /// The host names this network holds.
-    #[schemars(length(max = 4))]
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub hostnames: Vec<HostName>,
-    /// What is used.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub usage: Option<NetworkUsage>,
-    /// The last snapshot.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub last_backup: Option<BackupState>,
-    /// How often the server's container was started again.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub restarts: Option<i32>,
-    /// What the operator made.
-    #[schemars(length(max = 48))]
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub children: Vec<ChildState>,
+impl Server for ErgoNetwork {
+    fn hostname(&self) -> &HostName {
+        &self.spec.hostname
+    }
+
+    fn expose(&self) -> &Expose {
+        &self.spec.expose
+    }
+
+    fn tls(&self) -> &Tls {
+        &self.spec.tls
+    }
+
+    fn egress(&self) -> &Egress {
+        &self.spec.egress
+    }
+
+    fn uses_postgres(&self) -> bool {
+        self.spec.history.backend == HistoryBackend::Postgres
+    }
+
+    fn cluster(&self) -> Option<&ClusterRef> {
+        self.spec.history.cluster.as_ref()
+    }
+
+    fn deletion_policy(&self) -> DeletionPolicy {
+        self.spec.deletion_policy
+    }
+}
+
+server_status! {
+    /// What a network is.
+    ErgoNetworkStatus {
+        /// When the server started, in seconds since 1970.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub started_at: Option<i64>,
+        /// The last time the server read its configuration anew.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub last_rehash: Option<RehashState>,
+        /// What is used.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub usage: Option<NetworkUsage>,
+    }
 }
 
 /// The last time a server read its configuration anew.

@@ -11,6 +11,7 @@ pub mod ergo;
 pub mod expose;
 mod reference;
 mod schema;
+pub mod server;
 pub mod sidecar;
 pub mod soju;
 pub mod status;
@@ -20,6 +21,7 @@ pub use ergo::{ErgoNetwork, ErgoNetworkSpec, ErgoNetworkStatus};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt as _;
 pub use reference::markdown;
+pub use server::Server;
 pub use soju::{SojuBouncer, SojuBouncerSpec, SojuBouncerStatus};
 
 /// The API group of every kind here.
@@ -155,6 +157,12 @@ mod tests {
         let read: Vec<CustomResourceDefinition> =
             text.split("---\n").skip(1).map(|document| serde_saphyr::from_str(document).unwrap()).collect();
         assert_eq!(read, all());
+    }
+
+    #[test]
+    fn the_page_in_docs_is_current() {
+        let page = include_str!("../../../docs/resources.md");
+        assert_eq!(page, format!("{}\n", markdown()), "run: ircnow crds --markdown > docs/resources.md");
     }
 
     #[test]

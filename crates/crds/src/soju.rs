@@ -1,15 +1,15 @@
 //! `SojuBouncer`: one bouncer, for one account or for several.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::common::{DeletionPolicy, Egress, Owner, Resources, SecretKeyRef, SecretRef, yes};
-use crate::database::{Database, DatabaseIdentity};
+use crate::database::{ClusterRef, Database, DatabaseEngine};
 use crate::expose::{Expose, Tls};
 use crate::schema;
-use crate::status::{BackupState, ChildState, Endpoints};
+use crate::server::Server;
+use crate::status::server_status;
 use crate::text::{
     Channel, Fingerprint, HostName, HttpsUrl, Image, Line, Lines, Nick, Origin, PlanName, UpstreamAddress,
     Username, Version, Word,
@@ -310,46 +310,43 @@ pub struct SeedChannel {
     pub detached: bool,
 }
 
-/// What a bouncer is.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-pub struct SojuBouncerStatus {
-    /// The generation that was last looked at.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub observed_generation: Option<i64>,
-    /// What holds and what does not.
-    #[schemars(schema_with = "schema::conditions")]
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub conditions: Vec<Condition>,
-    /// Where clients connect.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub endpoints: Option<Endpoints>,
-    /// The version the server says it has.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub version: Option<Line<64>>,
-    /// The hash of the configuration that was rendered.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub config_hash: Option<Line<32>>,
-    /// The database that belongs to this bouncer.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub database: Option<DatabaseIdentity>,
-    /// The host names this bouncer holds.
-    #[schemars(length(max = 4))]
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub hostnames: Vec<HostName>,
-    /// What is used, as the sidecar counts it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub usage: Option<BouncerUsage>,
-    /// The last snapshot or backup.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub last_backup: Option<BackupState>,
-    /// How often the server's container was started again.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub restarts: Option<i32>,
-    /// What the operator made.
-    #[schemars(length(max = 48))]
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub children: Vec<ChildState>,
+impl Server for SojuBouncer {
+    fn hostname(&self) -> &HostName {
+        &self.spec.hostname
+    }
+
+    fn expose(&self) -> &Expose {
+        &self.spec.expose
+    }
+
+    fn tls(&self) -> &Tls {
+        &self.spec.tls
+    }
+
+    fn egress(&self) -> &Egress {
+        &self.spec.egress
+    }
+
+    fn uses_postgres(&self) -> bool {
+        self.spec.database.engine == DatabaseEngine::Postgres
+    }
+
+    fn cluster(&self) -> Option<&ClusterRef> {
+        self.spec.database.cluster.as_ref()
+    }
+
+    fn deletion_policy(&self) -> DeletionPolicy {
+        self.spec.deletion_policy
+    }
+}
+
+server_status! {
+    /// What a bouncer is.
+    SojuBouncerStatus {
+        /// What is used, as the sidecar counts it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pub usage: Option<BouncerUsage>,
+    }
 }
 
 /// What a bouncer uses. Counts are rounded by the hour, so that looking changes nothing.

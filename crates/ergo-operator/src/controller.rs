@@ -2,7 +2,6 @@
 
 pub mod build;
 mod dereference;
-mod finalize;
 mod settle;
 pub mod snapshots;
 pub mod update_status;
@@ -11,21 +10,18 @@ pub mod validate;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crds::ergo::HistoryBackend;
-use crds::status::ChildState;
-use crds::{ErgoNetwork, ErgoNetworkStatus};
-pub use dereference::{Facts, Has};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::ResourceExt as _;
-use operator::claim::Holder;
-use operator::kinds;
+use crds::ErgoNetwork;
+use crds::database::ClusterRef;
+pub use dereference::Facts;
+pub use operator::expose::Has;
 use operator::resources::Parent;
-use operator::{Applied, Conditions, Context, Error, Kind, Operator, Prepared, Resources};
+use operator::{
+    Applied, Conditions, Context, Error, Kind, Operator, Prepared, Resources, deletion, driver, kinds,
+};
 use serde_json::Value;
 use validate::Valid;
 
 use crate::config::Installation;
-use crate::names::Names;
 
 /// The resource's own kind.
 pub static NETWORK: Kind = Kind {
@@ -62,32 +58,18 @@ static KINDS: [&Kind; 18] = [
 
 /// The conditions of a network, besides `Ready`.
 pub mod condition {
-    /// The host names are ours.
-    pub const HOSTNAME: &str = "HostnameClaimed";
-    /// The resource can be carried out.
-    pub const ACCEPTED: &str = "Accepted";
-    /// The history's database is there.
-    pub const DATABASE: &str = "DatabaseReady";
-    /// The certificate is there.
-    pub const CERTIFICATE: &str = "CertificateReady";
-    /// The server runs.
-    pub const AVAILABLE: &str = "Available";
+    pub use operator::conditions::{
+        ACCEPTED, AVAILABLE, CERTIFICATE, DATABASE, EXPOSED, HOSTNAME, RESTART, SNAPSHOT, SUSPENDED,
+    };
+
     /// The sidecar, and through it the server, answers.
     pub const API: &str = "ApiReachable";
     /// The server read the configuration that is wanted.
     pub const REHASH: &str = "RehashSucceeded";
-    /// A change is only carried out by a restart, which is under way.
-    pub const RESTART: &str = "RestartRequired";
-    /// What stands in front of the server took the host names.
-    pub const EXPOSED: &str = "Exposed";
     /// As many clients are connected as may be.
     pub const FULL: &str = "ClientLimitReached";
     /// There is a snapshot of the last time one was due.
     pub const BACKUP: &str = "BackupFresh";
-    /// It was asked to stand still.
-    pub const SUSPENDED: &str = "Suspended";
-    /// The data was secured before the end.
-    pub const SNAPSHOT: &str = "SnapshotReady";
 }
 
 /// The operator of networks.
@@ -102,28 +84,8 @@ pub struct ErgoOperator {
 impl ErgoOperator {
     /// An operator for an installation; claims on host names are kept in `claims`.
     pub fn new(installation: Arc<Installation>, claims: String) -> Self {
-        let http = reqwest::Client::builder()
-            .timeout(Duration::from_secs(2))
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .build()
-            .unwrap_or_default();
-        Self { installation, claims, http }
+        Self { installation, claims, http: operator::sidecar::client() }
     }
-}
-
-/// Who a network is where it claims something.
-fn holder(root: &ErgoNetwork) -> Holder {
-    Holder {
-        kind: NETWORK.kind.to_owned(),
-        namespace: root.namespace().unwrap_or_default(),
-        name: root.name_any(),
-        uid: root.uid().unwrap_or_default(),
-    }
-}
-
-fn names(root: &ErgoNetwork) -> Names {
-    Names::of(&root.name_any(), &root.uid().unwrap_or_default())
 }
 
 impl Operator for ErgoOperator {
@@ -133,37 +95,15 @@ impl Operator for ErgoOperator {
 
     const NAME: &'static str = "ergo-operator";
     const KIND: &'static Kind = &NETWORK;
+    const SECTION: &'static str = crate::Config::SECTION;
+    const PREFIX: &'static str = "network";
 
     fn kinds(&self) -> &'static [&'static Kind] {
         &KINDS
     }
 
-    fn conditions(root: &ErgoNetwork) -> &[Condition] {
-        root.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default()
-    }
-
-    fn remembered(root: &ErgoNetwork) -> &[ChildState] {
-        root.status.as_ref().map(|status| status.children.as_slice()).unwrap_or_default()
-    }
-
-    fn status(root: &ErgoNetwork) -> Value {
-        serde_json::to_value(&root.status).unwrap_or_default()
-    }
-
-    /// The database's name is written down before anything is made: what the status does not name is not ours.
-    fn identify(&self, root: &ErgoNetwork) -> Result<Option<Value>, Error> {
-        let mut status = root.status.clone().unwrap_or_default();
-        if root.spec.history.backend != HistoryBackend::Postgres || status.database.is_some() {
-            return Ok(None);
-        }
-        let cluster = validate::cluster(&self.installation, root)?;
-        let names = names(root);
-        status.database = Some(crds::database::DatabaseIdentity {
-            cluster,
-            name: names.postgres.as_str().into(),
-            role: names.postgres.as_str().into(),
-        });
-        to_value(&status).map(Some)
+    fn clusters(&self) -> &[ClusterRef] {
+        &self.installation.postgres_clusters
     }
 
     async fn dereference(&self, context: &Context<'_, Self>, root: &ErgoNetwork) -> Result<Facts, Error> {
@@ -201,21 +141,21 @@ impl Operator for ErgoOperator {
     }
 
     async fn finalize(&self, context: &Context<'_, Self>, root: &ErgoNetwork) -> Result<(), Error> {
-        finalize::finalize(self, context, root).await
+        let class = root.spec.backup.as_ref().and_then(|backup| backup.snapshot_class_name.as_ref());
+        let end = deletion::End {
+            workload: &kinds::STATEFUL_SET,
+            snapshot_class: class.map(|class| class.as_str()),
+            claims: &self.claims,
+        };
+        deletion::settle(context, root, end).await
     }
 
     /// A network that runs is asked how it is; one that stands still has nothing to say.
     fn period(&self, root: &ErgoNetwork) -> Duration {
-        let ready = Self::conditions(root).iter().any(|is| is.type_ == "Ready" && is.status == "True");
-        match (root.spec.suspend, ready) {
+        match (root.spec.suspend, driver::is_ready::<Self>(root)) {
             (true, _) => Duration::from_secs(3600),
             (false, true) => Duration::from_secs(60),
             (false, false) => Duration::from_secs(5),
         }
     }
-}
-
-fn to_value(status: &ErgoNetworkStatus) -> Result<Value, Error> {
-    serde_json::to_value(status)
-        .map_err(|error| Error::Internal(format!("the status cannot be written: {error}")))
 }

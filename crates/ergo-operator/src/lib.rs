@@ -8,7 +8,6 @@ pub mod config;
 pub mod controller;
 pub mod credentials;
 pub mod ergo;
-pub mod names;
 pub mod paths;
 pub mod schedule;
 pub mod sidecar;

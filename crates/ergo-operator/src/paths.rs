@@ -1,4 +1,5 @@
-//! Where things are inside a network's Pod: the one place the configuration, the Pod and the sidecar agree on.
+//! Where things are inside a network's Pod: the one place the configuration, the Pod and the sidecar agree on. A server
+//! that runs elsewhere is rendered for other [`Places`].
 
 /// The folder with the configuration, from the Secret and the ConfigMap.
 pub const CONFIG_DIR: &str = "/etc/ergo";
@@ -44,3 +45,62 @@ pub const WEB_PORT: u16 = 8097;
 pub const API_PORT: u16 = 8089;
 /// Figures, health and state of the sidecar.
 pub const SIDECAR_PORT: u16 = 9182;
+
+/// Where a server finds everything, and where it listens. [`Places::pod`] is a network's Pod; a server beside other
+/// processes has places of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Places {
+    /// The message of the day.
+    pub motd: String,
+    /// The certificate.
+    pub certificate: String,
+    /// Its key.
+    pub key: String,
+    /// Accounts, channels, bans.
+    pub store: String,
+    /// History in SQLite.
+    pub history: String,
+    /// The lock on the data.
+    pub lock: String,
+    /// Where it is answered whether an address may connect.
+    pub address_socket: String,
+    /// Where it is answered whether a password is right.
+    pub password_socket: String,
+    /// The program that asks a socket, for releases that cannot.
+    pub ask: String,
+    /// Listens for IRC with TLS.
+    pub irc: String,
+    /// Listens for IRC without TLS, where that is wanted.
+    pub plain: String,
+    /// Listens for the WebSocket.
+    pub web: String,
+    /// Listens for the HTTP API.
+    pub api: String,
+    /// Listens for the sidecar's operator connection, for releases without the HTTP API.
+    pub loopback: String,
+    /// Whether what comes from loopback is let in without an account. True in a Pod, where only the sidecar is there.
+    pub loopback_is_trusted: bool,
+}
+
+impl Places {
+    /// The places of a network's Pod.
+    pub fn pod() -> Self {
+        Self {
+            motd: MOTD.to_owned(),
+            certificate: CERTIFICATE.to_owned(),
+            key: KEY.to_owned(),
+            store: STORE.to_owned(),
+            history: HISTORY.to_owned(),
+            lock: LOCK.to_owned(),
+            address_socket: ADDRESS_SOCKET.to_owned(),
+            password_socket: PASSWORD_SOCKET.to_owned(),
+            ask: ASK.to_owned(),
+            irc: format!(":{IRC_PORT}"),
+            plain: format!(":{PLAIN_PORT}"),
+            web: format!(":{WEB_PORT}"),
+            api: format!("127.0.0.1:{API_PORT}"),
+            loopback: format!("127.0.0.1:{LOOPBACK_PORT}"),
+            loopback_is_trusted: true,
+        }
+    }
+}

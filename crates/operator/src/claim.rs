@@ -3,17 +3,24 @@
 //! Claims are `Lease` objects, because those are small, have a holder, and both operators may write them anyway. Creating
 //! one is atomic, so of two that ask at once one wins; the holder's object is looked up before a claim is taken over.
 
-use crds::{ErgoNetwork, SojuBouncer};
+use std::time::Duration;
+
+use crds::status::Status as _;
+use crds::text::HostName;
+use crds::{ErgoNetwork, Server as _, SojuBouncer};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use kube::api::{Api, DeleteParams, ObjectMeta, PostParams, Preconditions};
-use kube::{Client, Resource};
+use kube::core::object::HasStatus as _;
+use kube::{Client, Resource, ResourceExt as _};
 use serde::de::DeserializeOwned;
 
+use crate::conditions::HOSTNAME;
 use crate::error::Error;
 use crate::hash;
 use crate::kind::{Facts, Kind};
 use crate::writer::Writer;
+use crate::{Context, Operator};
 
 /// The kind claims are made of.
 pub static LEASE: Kind = Kind {
@@ -50,6 +57,16 @@ impl std::fmt::Display for Holder {
 }
 
 impl Holder {
+    /// Who a resource is where it claims something.
+    pub fn of<O: Operator>(root: &O::Root) -> Self {
+        Self {
+            kind: O::KIND.kind.to_owned(),
+            namespace: root.namespace().unwrap_or_default(),
+            name: root.name_any(),
+            uid: root.uid().unwrap_or_default(),
+        }
+    }
+
     /// Reads a holder back from a claim.
     pub fn parse(text: &str) -> Option<Self> {
         let mut parts = text.split('/').map(str::to_owned);
@@ -151,6 +168,91 @@ fn settled(written: Result<(), Error>, hostname: &str) -> Result<Claim, Error> {
         Err(Error::Api { source, .. }) => Err(Error::Api { doing: format!("claiming {hostname}"), source }),
         Err(error) => Err(error),
     }
+}
+
+/// Claims every host name of a resource, or says that one is somebody else's. Claims are kept in `space`.
+pub async fn take_all<O: Operator>(
+    context: &Context<'_, O>,
+    space: &str,
+    root: &O::Root,
+) -> Result<(), Error> {
+    let claims: Api<Lease> = Api::namespaced(context.client.clone(), space);
+    let me = Holder::of::<O>(root);
+    let held = held::<O>(root);
+    for hostname in root.hostnames() {
+        // What the status says we hold stays ours until we give it back: no need to ask at every look.
+        if held.iter().any(|held| held.as_str() == hostname) {
+            continue;
+        }
+        let taken = is_older_claimant(context, root, hostname) || {
+            let alive = |holder| is_alive(context.client, holder);
+            take(context.writer, &claims, hostname, &me, alive).await? != Claim::Ours
+        };
+        if taken {
+            // Whose it is, is nobody else's business.
+            return Err(Error::NotReady {
+                condition: HOSTNAME,
+                reason: "HostnameTaken",
+                message: format!("{hostname} belongs to another resource: choose another host name"),
+                after: Duration::from_secs(60),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Whether another resource asks for the name and is older: of those that ask at once, the oldest wins.
+fn is_older_claimant<O: Operator>(context: &Context<'_, O>, root: &O::Root, hostname: &str) -> bool {
+    let age = |root: &O::Root| (root.meta().creation_timestamp.as_ref().map(|time| time.0), root.uid());
+    let mine = age(root);
+    context.store.roots().into_iter().any(|(key, other)| {
+        key != *context.key
+            && other.meta().deletion_timestamp.is_none()
+            && age(&other) < mine
+            && other.hostnames().contains(&hostname)
+    })
+}
+
+/// Gives back the host names a resource holds and does not name any more. It comes last, so that nobody else takes a
+/// name that is still served.
+pub async fn release_unused<O: Operator>(
+    context: &Context<'_, O>,
+    space: &str,
+    root: &O::Root,
+) -> Result<(), Error> {
+    let used = root.hostnames();
+    let held = held::<O>(root).iter().map(HostName::as_str);
+    let unused: Vec<&str> = held.filter(|held| !used.contains(held)).collect();
+    release_each(context, space, root, &unused).await
+}
+
+/// Gives back every host name a resource holds or may have claimed.
+pub async fn release_all<O: Operator>(
+    context: &Context<'_, O>,
+    space: &str,
+    root: &O::Root,
+) -> Result<(), Error> {
+    let held = held::<O>(root).iter().map(HostName::as_str);
+    let all: Vec<&str> = root.hostnames().into_iter().chain(held).collect();
+    release_each(context, space, root, &all).await
+}
+
+async fn release_each<O: Operator>(
+    context: &Context<'_, O>,
+    space: &str,
+    root: &O::Root,
+    hostnames: &[&str],
+) -> Result<(), Error> {
+    let claims: Api<Lease> = Api::namespaced(context.client.clone(), space);
+    let me = Holder::of::<O>(root);
+    for hostname in hostnames {
+        release(context.writer, &claims, hostname, &me).await?;
+    }
+    Ok(())
+}
+
+fn held<O: Operator>(root: &O::Root) -> &[HostName] {
+    root.status().map(|status| status.hostnames()).unwrap_or_default()
 }
 
 /// Whether whoever claims is still there. A kind that is not ours counts as there.

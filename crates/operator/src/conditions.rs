@@ -5,6 +5,24 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 /// The condition that sums up all others.
 pub const READY: &str = "Ready";
+/// The resource can be carried out.
+pub const ACCEPTED: &str = "Accepted";
+/// The host names belong to the resource.
+pub const HOSTNAME: &str = "HostnameClaimed";
+/// The database, or the volume with the rows, is there.
+pub const DATABASE: &str = "DatabaseReady";
+/// The certificate is there.
+pub const CERTIFICATE: &str = "CertificateReady";
+/// The server runs.
+pub const AVAILABLE: &str = "Available";
+/// A change is only carried out by a restart, which is under way.
+pub const RESTART: &str = "RestartRequired";
+/// What stands in front of the server took the host names.
+pub const EXPOSED: &str = "Exposed";
+/// It was asked to stand still.
+pub const SUSPENDED: &str = "Suspended";
+/// The data was secured before the end.
+pub const SNAPSHOT: &str = "SnapshotReady";
 
 /// Whether a condition holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

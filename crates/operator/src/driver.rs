@@ -7,22 +7,29 @@ use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crds::status::ChildState;
+use crds::Server;
+use crds::database::ClusterRef;
+use crds::status::{ChildState, Status};
 use jiff::Timestamp;
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::api::PostParams;
+use kube::core::object::HasStatus;
 use kube::{Api, Client, Resource, ResourceExt as _};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use crate::child;
 use crate::conditions::{Conditions, READY};
 use crate::definitions::Definitions;
 use crate::error::Error;
 use crate::events::Events;
 use crate::finalizer;
 use crate::kind::Kind;
+use crate::names::Names;
 use crate::plan::{self, Step};
+use crate::postgres;
 use crate::queue::{Done, Queue};
 use crate::resources::{Applied, AppliedChild, Parent, Prepared, Resources, states};
 use crate::store::{Children, RootKey, Store};
@@ -35,6 +42,8 @@ const APPLIED: &str = "ResourcesApplied";
 pub trait Operator: Send + Sync + Sized + 'static {
     /// The resource.
     type Root: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Server
+        + HasStatus<Status: Status + Default + Clone>
         + Clone
         + Debug
         + Serialize
@@ -51,21 +60,16 @@ pub trait Operator: Send + Sync + Sized + 'static {
     const NAME: &'static str;
     /// The resource's own kind.
     const KIND: &'static Kind;
+    /// The section of the configuration, for what is said about it.
+    const SECTION: &'static str;
+    /// What the resource is called in names outside its namespace: `bouncer`.
+    const PREFIX: &'static str;
 
     /// The kinds it makes and looks at.
     fn kinds(&self) -> &'static [&'static Kind];
 
-    /// The conditions the status has.
-    fn conditions(root: &Self::Root) -> &[Condition];
-
-    /// The children the status remembers.
-    fn remembered(root: &Self::Root) -> &[ChildState];
-
-    /// The status, as it is.
-    fn status(root: &Self::Root) -> Value;
-
-    /// A status that must be stored before anything else is made (names that must never change), if it is not yet.
-    fn identify(&self, root: &Self::Root) -> Result<Option<Value>, Error>;
+    /// The PostgreSQL clusters the installation allows, the usual one first.
+    fn clusters(&self) -> &[ClusterRef];
 
     /// Reads what the resource points to.
     fn dereference(
@@ -136,6 +140,36 @@ impl<O: Operator> Context<'_, O> {
     /// The children of a kind.
     pub fn children_of(&self, kind: &'static Kind) -> impl Iterator<Item = (&str, &crate::Seen)> {
         self.children.iter().filter(move |(key, _)| key.kind == kind).map(|(key, seen)| (&*key.name, seen))
+    }
+
+    /// Makes an object with the labels of a child that is never changed and outlives the resource: a snapshot, a backup.
+    /// One that is there is as good.
+    pub async fn create(
+        &self,
+        kind: &'static Kind,
+        namespace: &str,
+        name: &str,
+        spec: Value,
+    ) -> Result<(), Error> {
+        let served = self.definitions.get(kind)?;
+        let object = serde_json::from_value(json!({
+            "apiVersion": served.resource.api_version,
+            "kind": kind.kind,
+            "metadata": {
+                "name": name,
+                "namespace": namespace,
+                "labels": child::labels(self.parent.operator, self.key, &self.parent.uid),
+            },
+            "spec": spec,
+        }));
+        let object = object
+            .map_err(|error| Error::Internal(format!("{} {name} cannot be written: {error}", kind.kind)))?;
+        let api = self.writer.api(kind, namespace)?;
+        match self.writer.write("create", kind, api.create(&PostParams::default(), &object)).await {
+            Err(Error::Api { source: kube::Error::Api(status), .. }) if status.is_already_exists() => Ok(()),
+            Err(Error::Api { source, .. }) => Err(Error::api(format!("making {} {name}", kind.kind), source)),
+            other => other.map(drop),
+        }
     }
 
     /// Whether a child is there, and not going.
@@ -218,7 +252,8 @@ impl<O: Operator> Shared<O> {
         let prepared = self.operator.build(&context.parent, &valid)?;
         let applied = self.apply(&context, root, &prepared, made).await?;
         self.operator.settle(&context, root, &valid, &applied).await?;
-        let mut conditions = Conditions::from(O::conditions(root), root.meta().generation, Timestamp::now());
+        let mut conditions =
+            Conditions::from(conditions_of::<O>(root), root.meta().generation, Timestamp::now());
         conditions.remove(APPLIED);
         let mut status = self.operator.update_status(root, &valid, &applied, conditions);
         status["observedGeneration"] = json!(root.meta().generation);
@@ -237,7 +272,7 @@ impl<O: Operator> Shared<O> {
         let (desired, seen) = (prepared.children(), &context.children);
         self.all_seen(desired.iter().map(|want| want.key.kind))?;
         let steps =
-            plan::plan(desired, seen, O::remembered(root), &context.key.namespace, &context.parent.uid);
+            plan::plan(desired, seen, remembered_by::<O>(root), &context.key.namespace, &context.parent.uid);
         for step in steps {
             match step {
                 Step::Keep { index } => {
@@ -331,7 +366,7 @@ impl<O: Operator> Shared<O> {
         key: &RootKey,
         root: Arc<O::Root>,
     ) -> Result<Arc<O::Root>, Error> {
-        let Some(status) = self.operator.identify(&root)? else { return Ok(root) };
+        let Some(status) = postgres::identify(&self.operator, &root)? else { return Ok(root) };
         let updated = self.writer.status(api, O::KIND.kind, &key.name, &status, &self.type_of(key)).await?;
         Ok(self.keep(key, updated))
     }
@@ -344,12 +379,12 @@ impl<O: Operator> Shared<O> {
         root: &O::Root,
         status: Value,
     ) -> Result<Option<Arc<O::Root>>, Error> {
-        let before = O::status(root);
+        let before = status_of::<O>(root);
         if before == status {
             return Ok(None);
         }
         let updated = self.writer.status(api, O::KIND.kind, &key.name, &status, &self.type_of(key)).await?;
-        let (was, is) = (ready(O::conditions(root)), ready(O::conditions(&updated)));
+        let (was, is) = (ready(conditions_of::<O>(root)), ready(conditions_of::<O>(&updated)));
         if was.map(|ready| (&ready.status, &ready.reason)) != is.map(|ready| (&ready.status, &ready.reason))
             && let Some(is) = is
         {
@@ -361,14 +396,15 @@ impl<O: Operator> Shared<O> {
 
     /// The status of a look that did not come to its end: what it said before, with the reason in `Ready`.
     fn failed(&self, key: &RootKey, root: &O::Root, error: &Error, made: &[AppliedChild]) -> Value {
-        let mut conditions = Conditions::from(O::conditions(root), root.meta().generation, Timestamp::now());
+        let mut conditions =
+            Conditions::from(conditions_of::<O>(root), root.meta().generation, Timestamp::now());
         let message = error.to_string();
         if let Some(condition) = error.condition() {
             conditions.set(condition, false, error.reason(), &*message);
         }
         conditions.set(READY, false, error.reason(), &*message);
         let mut children = states(made, &key.namespace);
-        for before in O::remembered(root) {
+        for before in remembered_by::<O>(root) {
             let same = |child: &ChildState| {
                 (&child.kind, &child.namespace, &child.name)
                     == (&before.kind, &before.namespace, &before.name)
@@ -377,7 +413,7 @@ impl<O: Operator> Shared<O> {
                 children.push(before.clone());
             }
         }
-        let mut status = O::status(root);
+        let mut status = status_of::<O>(root);
         if !status.is_object() {
             status = json!({});
         }
@@ -401,6 +437,31 @@ impl<O: Operator> Shared<O> {
             "metadata": { "name": &*key.name, "namespace": &*key.namespace },
         })
     }
+}
+
+/// The names of a resource's objects.
+pub fn names<O: Operator>(root: &O::Root) -> Names {
+    Names::of(O::PREFIX, &root.name_any(), &root.uid().unwrap_or_default())
+}
+
+/// The conditions the status has.
+pub fn conditions_of<O: Operator>(root: &O::Root) -> &[Condition] {
+    root.status().map(|status| status.conditions()).unwrap_or_default()
+}
+
+/// The children the status remembers.
+fn remembered_by<O: Operator>(root: &O::Root) -> &[ChildState] {
+    root.status().map(|status| status.children()).unwrap_or_default()
+}
+
+/// The status, as it is.
+fn status_of<O: Operator>(root: &O::Root) -> Value {
+    serde_json::to_value(root.status()).unwrap_or_default()
+}
+
+/// Whether a resource is ready, as far as its status says.
+pub fn is_ready<O: Operator>(root: &O::Root) -> bool {
+    ready(conditions_of::<O>(root)).is_some_and(|ready| ready.status == "True")
 }
 
 fn ready(conditions: &[Condition]) -> Option<&Condition> {

@@ -5,26 +5,38 @@
 //! written is decided by [`plan`], a pure function of what is wanted ([`resources`]) and what is seen ([`store`]);
 //! every write goes through [`writer`], which looks at the leader lease ([`lease`]) once more. What is due when is
 //! [`queue`].
+//!
+//! Both kinds are a server under a host name, and what they are made of is here too: [`names`], [`claim`] (host names),
+//! [`expose`] (Routes, gateways, Ingresses, certificates), [`network_policy`], [`postgres`], [`pod`], [`report`] (their
+//! status) and [`deletion`].
 
 pub mod child;
 pub mod claim;
 pub mod conditions;
 pub mod definitions;
+pub mod deletion;
 pub mod driver;
 pub mod error;
 pub mod events;
+pub mod expose;
 pub mod finalizer;
 pub mod hash;
 pub mod kind;
 pub mod kinds;
 pub mod lease;
 pub mod metrics;
+pub mod names;
+pub mod network_policy;
 pub mod plan;
+pub mod pod;
+pub mod postgres;
 pub mod queue;
+pub mod report;
 pub mod resources;
 pub mod run;
 pub mod secrets;
 pub mod settings;
+pub mod sidecar;
 pub mod store;
 mod watch;
 pub mod writer;
@@ -34,6 +46,7 @@ pub use conditions::Conditions;
 pub use driver::{Context, Operator};
 pub use error::Error;
 pub use kind::{Facts, Kind};
+pub use names::Names;
 pub use resources::{Applied, Desired, Prepared, Resources};
 pub use run::{Settings, run};
 pub use store::RootKey;

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crds::common::{SecretKeyRef, SecretRef};
+use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use secrecy::SecretString;
+use serde_json::Value;
 
 use crate::Error;
 
@@ -68,4 +70,10 @@ impl Secrets {
 /// The text under a key.
 pub fn text_of(secret: &Secret, key: &str) -> Option<String> {
     String::from_utf8(secret.data.as_ref()?.get(key)?.0.clone()).ok()
+}
+
+/// A text as `data` of a Secret holds it. `stringData` would be easier to read, but the API server moves it, and what is
+/// owned would not be what is there.
+pub fn encoded(text: &str) -> Value {
+    serde_json::to_value(ByteString(text.as_bytes().to_vec())).unwrap_or_default()
 }

@@ -67,11 +67,45 @@ pub fn list(text: Option<&str>) -> Vec<String> {
 
 /// Whether a text is a range such as `192.0.2.0/24`.
 pub fn is_range(text: &str) -> bool {
-    let Some((address, bits)) = text.split_once('/') else { return false };
-    match (address.parse::<IpAddr>(), bits.parse::<u8>()) {
-        (Ok(IpAddr::V4(_)), Ok(bits)) => bits <= 32,
-        (Ok(IpAddr::V6(_)), Ok(bits)) => bits <= 128,
-        _ => false,
+    Range::parse(text).is_some()
+}
+
+/// A range of addresses: `192.0.2.0/24`, `2001:db8::/32`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Range {
+    address: IpAddr,
+    bits: u8,
+}
+
+impl Range {
+    /// Reads one.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (address, bits) = text.split_once('/')?;
+        // A sign would be read, and refused by the API server.
+        let digits = bits.bytes().all(|byte| byte.is_ascii_digit());
+        let (address, bits): (IpAddr, u8) =
+            (address.parse().ok()?, bits.parse::<u8>().ok().filter(|_| digits)?);
+        (bits <= if address.is_ipv4() { 32 } else { 128 }).then_some(Self { address, bits })
+    }
+
+    /// Whether an address lies within. IPv4 and IPv6 are never within each other.
+    pub fn contains(self, address: IpAddr) -> bool {
+        match (self.address, address) {
+            (IpAddr::V4(base), IpAddr::V4(address)) => {
+                let mask = u32::MAX.checked_shl(32 - u32::from(self.bits)).unwrap_or(0);
+                u32::from(base) & mask == u32::from(address) & mask
+            }
+            (IpAddr::V6(base), IpAddr::V6(address)) => {
+                let mask = u128::MAX.checked_shl(128 - u32::from(self.bits)).unwrap_or(0);
+                u128::from(base) & mask == u128::from(address) & mask
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether all of another range lies within.
+    pub fn contains_range(self, other: Self) -> bool {
+        other.bits >= self.bits && self.contains(other.address)
     }
 }
 
@@ -96,6 +130,10 @@ mod tests {
     #[test]
     fn a_range_has_an_address_and_bits_that_fit_it() {
         assert!(["10.0.0.0/8", "::/0", "2001:db8::/128"].into_iter().all(is_range));
-        assert!(!["10.0.0.0", "10.0.0.0/33", "::/129", "host/8", "10.0.0.0/8/8"].into_iter().any(is_range));
+        assert!(
+            !["10.0.0.0", "10.0.0.0/33", "::/129", "host/8", "10.0.0.0/8/8", "10.0.0.0/+8"]
+                .into_iter()
+                .any(is_range)
+        );
     }
 }

@@ -6,7 +6,7 @@
 pub mod config;
 pub mod controller;
 pub mod credentials;
-pub mod names;
+pub mod ircnow;
 pub mod scfg;
 pub mod soju;
 

@@ -98,7 +98,7 @@ fn rehashable(valid: &Valid, doc: &mut Document) -> Result<(), Unwritable> {
     if spec.motd.is_some() {
         doc.add("motd", [format!("{CONFIG_DIR}/{MOTD_FILE}")])?;
     }
-    if let Some(host) = &valid.web_host {
+    if let Some(host) = &valid.doors.web_host {
         doc.add("http-ingress", [format!("https://{host}")])?;
         let own = format!("https://{host}");
         doc.add(

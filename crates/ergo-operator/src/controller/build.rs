@@ -2,22 +2,20 @@
 
 mod certificate;
 mod config;
-mod database;
-mod disruption_budget;
-mod monitor;
 mod network_policy;
 mod service;
 mod stateful_set;
-mod volume;
 mod web;
 
-use base64::Engine as _;
 use operator::resources::{Desired, Parent};
-use operator::{Error, Prepared, Resources};
+use operator::{Error, Prepared, Resources, pod, postgres};
 use serde_json::{Value, json};
 
 use super::validate::Valid;
 use crate::config::Installation;
+
+/// Connections Ergo keeps to its history.
+const CONNECTIONS: i32 = 16;
 
 /// Everything a network has. A new child is added here, and the compiler asks for its place in the order.
 struct Children {
@@ -39,18 +37,23 @@ pub fn build(
     parent: &Parent,
     valid: &Valid,
 ) -> Result<Resources<Prepared>, Error> {
+    let (names, selector) = (&valid.names, selector(parent));
+    let restore = valid.spec.restore.as_ref().map(|restore| restore.snapshot_name.as_str());
     let children = Children {
-        database: database::build(parent, valid),
+        database: match &valid.database {
+            Some(at) => postgres::objects(parent, names, at, CONNECTIONS),
+            None => Vec::new(),
+        },
         config: config::build(parent, valid),
-        volume: volume::build(parent, valid),
+        volume: pod::volume(parent, names, &valid.spec.storage, restore, valid.spec.deletion_policy),
         certificates: certificate::build(parent, valid),
         services: service::build(parent, valid),
         network_policy: network_policy::build(installation, parent, valid),
-        disruption_budget: disruption_budget::build(parent, valid),
+        disruption_budget: pod::disruption_budget(parent, names, &selector),
         // A server that cannot reach its database yet would only crash. One that was made stays.
         stateful_set: valid.server.then(|| stateful_set::build(installation, parent, valid)),
         web: web::build(parent, valid),
-        monitor: valid.monitor.then(|| monitor::build(parent, valid)),
+        monitor: valid.monitor.then(|| pod::monitor(parent, names, &selector, "metrics")),
     };
     Ok(ordered(children))
 }
@@ -86,9 +89,4 @@ fn ordered(children: Children) -> Resources<Prepared> {
 /// What chooses the network's Pods.
 fn selector(parent: &Parent) -> Value {
     json!({ operator::MANAGED_BY: parent.operator, operator::OWNER_UID: parent.uid })
-}
-
-/// A value of a Secret. `stringData` would be easier to read, but what is applied that way never goes away again.
-fn encoded(text: &str) -> String {
-    base64::engine::general_purpose::STANDARD.encode(text)
 }

@@ -3,31 +3,32 @@
 use crds::ergo::{NetworkUsage, RehashState};
 use crds::status::{BackupState, Endpoints};
 use crds::text::Line;
-use crds::{ErgoNetwork, ErgoNetworkStatus};
+use crds::{ErgoNetwork, ErgoNetworkStatus, Server as _};
 use operator::conditions::Holds;
-use operator::{Conditions, Facts, Kind, kinds};
+use operator::report::{self, Look};
+use operator::{Conditions, kinds};
 
 use super::condition;
-use super::dereference::hostnames;
-use super::validate::{Irc, TlsFrom, Valid, Web};
-
-/// What is known of a child, by kind and name.
-pub type Seen<'a> = &'a dyn Fn(&'static Kind, &str) -> Option<Facts>;
+use super::validate::Valid;
 
 /// Computes the status. Children and generation are filled in by the driver.
 pub fn update_status(
     root: &ErgoNetwork,
     valid: &Valid,
-    seen: Seen<'_>,
+    seen: Look<'_>,
     mut conditions: Conditions,
 ) -> ErgoNetworkStatus {
     let mut status = root.status.clone().unwrap_or_default();
     let suspended = valid.spec.suspend;
     conditions.set(condition::ACCEPTED, true, "Accepted", "the resource can be carried out");
     conditions.set(condition::HOSTNAME, true, "Claimed", "the host names belong to this network");
-    certificate(valid, seen, &mut conditions);
-    database(valid, &mut conditions);
-    exposed(valid, seen, &mut conditions);
+    report::certificate(&valid.tls, &valid.names, seen, &mut conditions);
+    if valid.database.is_some() {
+        report::database(&valid.facts.database, &mut conditions);
+    } else {
+        conditions.remove(condition::DATABASE);
+    }
+    report::exposed(&valid.doors, &valid.names, &valid.names.public, seen, &mut conditions);
     backup(valid, &mut conditions);
     // What the end of a deletion that was never begun said.
     conditions.remove(condition::SNAPSHOT);
@@ -57,7 +58,7 @@ pub fn update_status(
     status.conditions = conditions.finish();
     status.endpoints = Some(endpoints(valid));
     status.config_hash = Some(valid.config.hash.as_str().into());
-    status.hostnames = hostnames(root).into_iter().map(Into::into).collect();
+    status.hostnames = root.hostnames().into_iter().map(Into::into).collect();
     status.restarts = valid.facts.pod.restarts;
     said(valid, &mut status);
     let last = valid.facts.snapshots.iter().filter(|is| is.ready).max_by_key(|is| is.due);
@@ -104,60 +105,7 @@ fn cut<const MAX: usize>(text: &str) -> Line<MAX> {
     Line(text.chars().filter(|c| !c.is_ascii_control()).take(MAX).collect())
 }
 
-fn certificate(valid: &Valid, seen: Seen<'_>, conditions: &mut Conditions) {
-    match &valid.tls {
-        TlsFrom::Given(name) => {
-            conditions.set(condition::CERTIFICATE, true, "Given", format!("the Secret {name} is used"));
-        }
-        TlsFrom::Asked(_) => {
-            let facts = seen(&kinds::CERTIFICATE, &valid.names.main).unwrap_or_default();
-            if facts.holds("ready") {
-                let until = facts.get("notAfter").unwrap_or("an unknown time");
-                conditions.set(condition::CERTIFICATE, true, "Issued", format!("valid until {until}"));
-            } else {
-                let message = facts.get("message").unwrap_or("cert-manager was asked for a certificate");
-                conditions.set(condition::CERTIFICATE, false, "Pending", message);
-            }
-        }
-    }
-}
-
-fn database(valid: &Valid, conditions: &mut Conditions) {
-    if valid.database.is_none() {
-        conditions.remove(condition::DATABASE);
-    } else if valid.facts.database_made {
-        conditions.set(condition::DATABASE, true, "Applied", "database and role are there");
-    } else {
-        let message = valid.facts.database_message.as_deref().unwrap_or("CloudNativePG was asked for it");
-        conditions.set(condition::DATABASE, false, "Pending", message);
-    }
-}
-
-fn exposed(valid: &Valid, seen: Seen<'_>, conditions: &mut Conditions) {
-    let names = &valid.names;
-    let (kind, name, fact): (&'static Kind, _, _) = match valid.irc {
-        Irc::LoadBalancer => (&kinds::SERVICE, &names.public, "address"),
-        Irc::Gateway => (&kinds::TLS_ROUTE, &names.main, "accepted"),
-        Irc::Route => (&kinds::ROUTE, &names.main, "admitted"),
-        Irc::Inside => {
-            return conditions.set(condition::EXPOSED, true, "Inside", "reachable inside the cluster only");
-        }
-    };
-    let facts = seen(kind, name).unwrap_or_default();
-    let there = if fact == "address" { facts.get(fact).is_some() } else { facts.holds(fact) };
-    if there {
-        let at = facts.get("address").map(|at| format!(" at {at}")).unwrap_or_default();
-        conditions.set(condition::EXPOSED, true, "Exposed", format!("the {} took it{at}", kind.kind));
-    } else {
-        let message = facts.get("message").map_or_else(
-            || format!("the {} {name} has no answer from the cluster yet", kind.kind),
-            str::to_owned,
-        );
-        conditions.set(condition::EXPOSED, false, "Pending", message);
-    }
-}
-
-fn server(valid: &Valid, seen: Seen<'_>, conditions: &mut Conditions) {
+fn server(valid: &Valid, seen: Look<'_>, conditions: &mut Conditions) {
     let facts = seen(&kinds::STATEFUL_SET, &valid.names.main).unwrap_or_default();
     let trouble = valid.facts.pod.trouble.as_deref().or(facts.get("trouble"));
     if facts.number("available") > 0 {
@@ -236,12 +184,8 @@ fn backup(valid: &Valid, conditions: &mut Conditions) {
 
 fn endpoints(valid: &Valid) -> Endpoints {
     let host = valid.spec.hostname.as_str();
-    let irc = match valid.irc {
-        Irc::Route => format!("ircs://{host}:443"),
-        Irc::LoadBalancer | Irc::Gateway => format!("ircs://{host}:6697"),
-        Irc::Inside => format!("ircs://{}.{}.svc:6697", valid.names.main, valid.namespace),
-    };
-    let websocket = valid.web_host.as_ref().filter(|_| valid.web != Web::None);
+    let irc = valid.doors.irc.endpoint(host, &valid.names.main, &valid.namespace);
+    let websocket = valid.doors.web_host.as_ref();
     Endpoints {
         irc: Some(irc.as_str().into()),
         websocket: websocket.map(|host| format!("wss://{host}/").as_str().into()),

@@ -2,24 +2,23 @@
 
 use std::collections::BTreeSet;
 
-use crds::database::ClusterRef;
 use crds::ergo::{HistoryBackend, JwtAlgorithm};
-use crds::expose::{IrcExposure, WebExposure};
 use crds::sidecar::Sealed;
 use crds::{ErgoNetwork, ErgoNetworkSpec};
 use entitlements::{Limit, Plan};
 use jiff::Timestamp;
 use kube::ResourceExt as _;
-use operator::Error;
+use operator::expose::{self, Doors, Has, TlsFrom, Web, refused};
+use operator::postgres::{self, PostgresAt};
+use operator::{Error, Names, driver};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
-use super::dereference::{Facts, Has};
-use super::{condition, names, snapshots};
+use super::dereference::Facts;
+use super::{ErgoOperator, snapshots};
 use crate::config::Installation;
 use crate::credentials::{self, Purpose};
-use crate::ergo::{self, Checks, Database, Issuer, Key, Release, Secrets, Wanted, change, render, yaml};
-use crate::names::Names;
+use crate::ergo::{self, Checks, Issuer, Key, Release, Secrets, Wanted, change, render, yaml};
 use crate::paths;
 use crate::schedule::Schedule;
 use crate::sidecar::{Door, Introspection, SidecarConfig};
@@ -44,17 +43,13 @@ pub struct Valid {
     /// Which questions the sidecar answers.
     pub checks: Checks,
     /// The history's database.
-    pub database: Option<(ClusterRef, Database)>,
+    pub database: Option<PostgresAt>,
     /// Whether the server may be made, or was made already.
     pub server: bool,
     /// Where the certificate comes from.
     pub tls: TlsFrom,
-    /// What stands in front of the IRC port.
-    pub irc: Irc,
-    /// What stands in front of the WebSocket.
-    pub web: Web,
-    /// The WebSocket's host name.
-    pub web_host: Option<String>,
+    /// What stands in front of its ports.
+    pub doors: Doors,
     /// Whether a monitor is made.
     pub monitor: bool,
     /// What is to be done about snapshots; `None` without a schedule.
@@ -78,45 +73,6 @@ pub struct Config {
     pub mark: String,
 }
 
-/// Where the certificate comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TlsFrom {
-    /// Somebody else keeps the Secret.
-    Given(String),
-    /// cert-manager is asked.
-    Asked(crds::expose::Issuer),
-}
-
-/// What stands in front of the IRC port, decided.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Irc {
-    /// A load balancer.
-    LoadBalancer,
-    /// A `TLSRoute`.
-    Gateway,
-    /// A Route.
-    Route,
-    /// Nothing.
-    Inside,
-}
-
-/// What stands in front of the WebSocket, decided.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Web {
-    /// A Route.
-    Route,
-    /// An `HTTPRoute`.
-    Gateway,
-    /// An Ingress.
-    Ingress,
-    /// Nothing.
-    None,
-}
-
-fn refused(reason: &'static str, message: impl Into<String>) -> Error {
-    Error::Invalid { condition: condition::ACCEPTED, reason, message: message.into() }
-}
-
 /// Checks everything.
 pub fn validate(installation: &Installation, root: &ErgoNetwork, facts: Facts) -> Result<Valid, Error> {
     let spec = root.spec.clone();
@@ -130,10 +86,11 @@ pub fn validate(installation: &Installation, root: &ErgoNetwork, facts: Facts) -
     let image = given.or_else(|| installation.ergo_image.clone()).ok_or_else(|| missing("ergo_image"))?;
     let sidecar_image = installation.ircnow_image.clone().ok_or_else(|| missing("ircnow_image"))?;
     let release = release(installation, &spec)?;
-    ranges(&spec)?;
+    expose::ranges(root)?;
     people(&spec, &facts)?;
-    let (irc, web) = doors(&spec, facts.has)?;
-    let tls = tls(installation, &spec, facts.has)?;
+    let doors = expose::doors(root, facts.has)?;
+    let installed = installation.certificate_issuer.as_ref();
+    let tls = expose::tls(root, installed, facts.has, crate::Config::SECTION)?;
     let clients = clients(installation, &spec)?;
     let issuer = issuer(installation, &spec, &uid, &facts)?;
     let checks = Checks { addresses: clients.is_some(), passwords: spec.auth.gatekeeper && issuer.is_some() };
@@ -151,21 +108,20 @@ pub fn validate(installation: &Installation, root: &ErgoNetwork, facts: Facts) -
         spec: &spec,
         release,
         secrets: &secrets,
-        database: database.as_ref().map(|(_, database)| database),
+        database: database.as_ref(),
         api_token: &credentials::derive(&installation.client_secret, &uid, Purpose::Api),
         operator_hash: &credentials::operator_hash(&installation.client_secret, &uid)
             .map_err(|error| Error::Internal(format!("hashing the operator's password: {error}")))?,
         checks,
-        websocket: web != Web::None,
+        websocket: doors.web != Web::None,
+        places: &paths::Places::pod(),
     });
     let config = config(installation, &spec, &uid, &ergo, release, clients, &secrets, checks)?;
-    let names = names(root);
+    let names = driver::names::<ErgoOperator>(root);
     let snapshots = snapshots(root, &names, &facts)?;
     Ok(Valid {
         namespace: root.namespace().unwrap_or_default(),
-        web_host: (web != Web::None)
-            .then(|| spec.expose.web_hostname.as_ref().unwrap_or(&spec.hostname).as_str().to_owned()),
-        server: facts.database_made || facts.server_made,
+        server: facts.database.done || facts.server_made,
         monitor: spec.monitoring && facts.has.monitors,
         image,
         sidecar_image,
@@ -174,8 +130,7 @@ pub fn validate(installation: &Installation, root: &ErgoNetwork, facts: Facts) -
         checks,
         database,
         tls,
-        irc,
-        web,
+        doors,
         snapshots,
         facts,
         names,
@@ -305,21 +260,13 @@ fn database(
     root: &ErgoNetwork,
     uid: &str,
     has: Has,
-) -> Result<Option<(ClusterRef, Database)>, Error> {
-    if root.spec.history.backend != HistoryBackend::Postgres {
-        return Ok(None);
-    }
+) -> Result<Option<PostgresAt>, Error> {
+    let Some(identity) = postgres::identity::<ErgoOperator>(root)? else { return Ok(None) };
     if !has.databases {
         return Err(Error::NoKind { kind: operator::kinds::DATABASE.id() });
     }
-    let identity = root.status.as_ref().and_then(|status| status.database.clone());
-    let identity = identity.ok_or_else(|| Error::Internal("the database has no name yet".to_owned()))?;
-    let database = Database {
-        host: format!("{}-rw.{}.svc", identity.cluster.name, identity.cluster.namespace),
-        name: identity.name.0,
-        password: credentials::derive(&installation.client_secret, uid, Purpose::Database),
-    };
-    Ok(Some((identity.cluster, database)))
+    let password = credentials::derive(&installation.client_secret, uid, Purpose::Database);
+    Ok(Some(PostgresAt::new(identity, password)))
 }
 
 #[expect(clippy::too_many_arguments, reason = "one file made of everything")]
@@ -376,80 +323,4 @@ fn snapshots(root: &ErgoNetwork, names: &Names, facts: &Facts) -> Result<Option<
         .map_err(|error| refused("ScheduleInvalid", format!("backup.schedule: {error}")))?;
     let since = root.metadata.creation_timestamp.as_ref().map_or(Timestamp::MIN, |time| time.0);
     Ok(Some(snapshots::plan(backup, &schedule, &names.snapshots, since, facts.now, &facts.snapshots)))
-}
-
-fn tls(installation: &Installation, spec: &ErgoNetworkSpec, has: Has) -> Result<TlsFrom, Error> {
-    if let Some(name) = &spec.tls.secret_name {
-        return Ok(TlsFrom::Given(name.0.clone()));
-    }
-    let issuer = spec.tls.issuer.clone().or_else(|| installation.certificate_issuer.clone());
-    let issuer = issuer.ok_or_else(|| {
-        let message =
-            "no certificate is named: set spec.tls, or `ergo_operator.certificate_issuer` for the installation";
-        refused("NoCertificate", message)
-    })?;
-    if !has.certificates {
-        return Err(Error::NoKind { kind: operator::kinds::CERTIFICATE.id() });
-    }
-    Ok(TlsFrom::Asked(issuer))
-}
-
-fn doors(spec: &ErgoNetworkSpec, has: Has) -> Result<(Irc, Web), Error> {
-    let no = |kind: &'static operator::Kind| Err(Error::NoKind { kind: kind.id() });
-    let gateway = spec.expose.gateway.is_some();
-    let irc = match spec.expose.irc {
-        IrcExposure::Auto if gateway && has.tls_routes => Irc::Gateway,
-        IrcExposure::Auto | IrcExposure::LoadBalancer => Irc::LoadBalancer,
-        IrcExposure::Gateway if !has.tls_routes => return no(&operator::kinds::TLS_ROUTE),
-        IrcExposure::Gateway => Irc::Gateway,
-        IrcExposure::Route if !has.routes => return no(&operator::kinds::ROUTE),
-        IrcExposure::Route => Irc::Route,
-        IrcExposure::ClusterIP => Irc::Inside,
-    };
-    // A name that is passed through to the IRC port as it is cannot be the WebSocket's too.
-    let own_name = spec.expose.web_hostname.as_ref().is_some_and(|host| *host != spec.hostname);
-    let passed_through = matches!(irc, Irc::Gateway | Irc::Route) && !own_name;
-    let web = match spec.expose.web {
-        WebExposure::Auto if passed_through => Web::None,
-        WebExposure::Auto if has.routes => Web::Route,
-        WebExposure::Auto if gateway && has.http_routes => Web::Gateway,
-        WebExposure::Auto | WebExposure::Ingress => Web::Ingress,
-        WebExposure::Route if !has.routes => return no(&operator::kinds::ROUTE),
-        WebExposure::Route => Web::Route,
-        WebExposure::Gateway if !has.http_routes => return no(&operator::kinds::HTTP_ROUTE),
-        WebExposure::Gateway => Web::Gateway,
-        WebExposure::None => Web::None,
-    };
-    Ok((irc, web))
-}
-
-fn ranges(spec: &ErgoNetworkSpec) -> Result<(), Error> {
-    let expose = spec.expose.source_ranges.iter().chain(&spec.expose.proxy_ranges);
-    let all = expose.chain(spec.egress.allow.iter().map(|rule| &rule.cidr));
-    match all.map(|range| range.as_str()).find(|range| !operator::settings::is_range(range)) {
-        Some(range) => Err(refused("RangeInvalid", format!("`{range}` is no range of addresses"))),
-        None => Ok(()),
-    }
-}
-
-/// The PostgreSQL cluster a network uses: one the installation allows.
-pub fn cluster(installation: &Installation, root: &ErgoNetwork) -> Result<ClusterRef, Error> {
-    let wrong = |reason, message: &str| Error::Invalid {
-        condition: condition::DATABASE,
-        reason,
-        message: message.to_owned(),
-    };
-    match &root.spec.history.cluster {
-        None => installation.postgres_clusters.first().cloned().ok_or_else(|| {
-            wrong(
-                "NoCluster",
-                "this installation has no PostgreSQL cluster: set `ergo_operator.postgres_clusters`",
-            )
-        }),
-        Some(named) if installation.postgres_clusters.contains(named) => Ok(named.clone()),
-        Some(_) => Err(wrong(
-            "ClusterNotAllowed",
-            "this PostgreSQL cluster is not one of `ergo_operator.postgres_clusters`",
-        )),
-    }
 }

@@ -7,4 +7,4 @@ pub mod yaml;
 
 pub use change::Change;
 pub use release::Release;
-pub use render::{Checks, Database, Issuer, Key, Secrets, Wanted, render};
+pub use render::{Checks, Issuer, Key, Secrets, Wanted, render};

@@ -2,11 +2,12 @@
 
 use crds::ErgoNetworkSpec;
 use crds::ergo::{Access, HistoryBackend, JwtAlgorithm, OperatorClass};
+use operator::postgres::PostgresAt;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value, json};
 
 use super::release::Release;
-use crate::paths;
+use crate::paths::Places;
 
 /// Another issuer, or gatekeeper: who is asked what a token is worth.
 #[derive(Clone, Debug)]
@@ -17,17 +18,6 @@ pub struct Issuer {
     pub client_id: String,
     /// What proves it.
     pub client_secret: SecretString,
-}
-
-/// The history's database.
-#[derive(Clone, Debug)]
-pub struct Database {
-    /// The host.
-    pub host: String,
-    /// Database and role.
-    pub name: String,
-    /// The role's password.
-    pub password: SecretString,
 }
 
 /// A key for signed tokens.
@@ -55,7 +45,7 @@ pub struct Wanted<'a> {
     /// What the resource points to.
     pub secrets: &'a Secrets,
     /// The history's database, for backend `Postgres`.
-    pub database: Option<&'a Database>,
+    pub database: Option<&'a PostgresAt>,
     /// The token of the HTTP API.
     pub api_token: &'a SecretString,
     /// The bcrypt hash of the sidecar's password, for releases without the HTTP API.
@@ -64,6 +54,8 @@ pub struct Wanted<'a> {
     pub checks: Checks,
     /// Whether the WebSocket is served.
     pub websocket: bool,
+    /// Where everything is.
+    pub places: &'a Places,
 }
 
 /// Which questions the sidecar answers.
@@ -89,7 +81,7 @@ pub fn render(wanted: &Wanted<'_>) -> Value {
         "opers": operators(wanted),
         "logging": [{ "method": "stderr", "type": "* -userinput -useroutput", "level": "info" }],
         "debug": { "recover-from-errors": true },
-        "lock-file": paths::LOCK,
+        "lock-file": wanted.places.lock,
         "datastore": datastore(wanted),
         "languages": { "enabled": false, "default": "en", "path": "languages" },
         "limits": limits(wanted.spec),
@@ -106,7 +98,7 @@ pub fn render(wanted: &Wanted<'_>) -> Value {
     if wanted.release.has_api() {
         config["api"] = json!({
             "enabled": true,
-            "listener": format!("127.0.0.1:{}", paths::API_PORT),
+            "listener": wanted.places.api,
             "bearer-tokens": [wanted.api_token.expose_secret()],
         });
         config["metadata"] = json!({
@@ -133,7 +125,7 @@ fn server(wanted: &Wanted<'_>) -> Value {
         "forward-confirm-hostnames": false,
         "check-ident": false,
         "coerce-ident": "~u",
-        "motd": paths::MOTD,
+        "motd": wanted.places.motd,
         // The resource's words are shown as they are.
         "motd-formatting": false,
         "idle-timeouts": { "registration": "60s", "ping": "1m30s", "disconnect": "2m30s" },
@@ -162,7 +154,7 @@ fn server(wanted: &Wanted<'_>) -> Value {
         "oper-throttle": "10s",
         "suppress-lusers": false,
     });
-    server["ip-check-script"] = script(wanted.release, wanted.checks.addresses, paths::ADDRESS_SOCKET);
+    server["ip-check-script"] = script(wanted, wanted.checks.addresses, &wanted.places.address_socket);
     server["ip-check-script"]["exempt-sasl"] = false.into();
     server
 }
@@ -181,14 +173,14 @@ fn cloak(name: &str) -> String {
 
 /// A script the sidecar answers: through its socket where Ergo can ask one, through a command that asks it otherwise.
 /// One that is off is written down too: it can be turned on without a restart then.
-fn script(release: Release, enabled: bool, socket: &str) -> Value {
+fn script(wanted: &Wanted<'_>, enabled: bool, socket: &str) -> Value {
     let mut script = json!({
         "enabled": enabled, "timeout": "5s", "kill-timeout": "1s", "max-concurrency": 64,
     });
-    if release.has_script_sockets() {
+    if wanted.release.has_script_sockets() {
         script["socket"] = socket.into();
     } else {
-        script["command"] = paths::ASK.into();
+        script["command"] = wanted.places.ask.as_str().into();
         script["args"] = json!(["ergo-sidecar", "--ask", socket]);
     }
     script
@@ -196,26 +188,27 @@ fn script(release: Release, enabled: bool, socket: &str) -> Value {
 
 fn listeners(wanted: &Wanted<'_>) -> Value {
     let mut listeners = Map::new();
-    let tls = json!({ "cert": paths::CERTIFICATE, "key": paths::KEY });
+    let tls = json!({ "cert": wanted.places.certificate, "key": wanted.places.key });
     let mut irc = json!({ "tls": tls, "min-tls-version": "1.2" });
     if !wanted.spec.expose.proxy_ranges.is_empty() {
         irc["proxy"] = true.into();
     }
-    listeners.insert(format!(":{}", paths::IRC_PORT), irc);
+    listeners.insert(wanted.places.irc.clone(), irc);
     if wanted.websocket {
-        listeners.insert(format!(":{}", paths::WEB_PORT), json!({ "websocket": true }));
+        listeners.insert(wanted.places.web.clone(), json!({ "websocket": true }));
     }
     if wanted.spec.plaintext_in_cluster {
-        listeners.insert(format!(":{}", paths::PLAIN_PORT), json!({}));
+        listeners.insert(wanted.places.plain.clone(), json!({}));
     }
     if !wanted.release.has_api() {
-        listeners.insert(format!("127.0.0.1:{}", paths::LOOPBACK_PORT), json!({}));
+        listeners.insert(wanted.places.loopback.clone(), json!({}));
     }
     Value::Object(listeners)
 }
 
 fn accounts(wanted: &Wanted<'_>) -> Value {
     let spec = wanted.spec;
+    let exempted: &[&str] = if wanted.places.loopback_is_trusted { &["localhost"] } else { &[] };
     let mut accounts = json!({
         "authentication-enabled": true,
         "registration": {
@@ -232,7 +225,7 @@ fn accounts(wanted: &Wanted<'_>) -> Value {
         "login-via-pass-command": true,
         // What the sidecar is asked needs the password itself.
         "advertise-scram": !wanted.checks.passwords,
-        "require-sasl": { "enabled": spec.access != Access::Open, "exempted": ["localhost"] },
+        "require-sasl": { "enabled": spec.access != Access::Open, "exempted": exempted },
         "nick-reservation": {
             "enabled": true,
             "additional-nick-limit": 0,
@@ -247,7 +240,7 @@ fn accounts(wanted: &Wanted<'_>) -> Value {
         "vhosts": { "enabled": true, "max-length": 64, "valid-regexp": "^[0-9A-Za-z.\\-_/]+$" },
         "default-user-modes": "+i",
     });
-    accounts["auth-script"] = script(wanted.release, wanted.checks.passwords, paths::PASSWORD_SOCKET);
+    accounts["auth-script"] = script(wanted, wanted.checks.passwords, &wanted.places.password_socket);
     accounts["auth-script"]["autocreate"] = spec.auth.create_accounts.into();
     if let Some(issuer) = &wanted.secrets.issuer {
         accounts["oauth2"] = json!({
@@ -347,12 +340,12 @@ fn operators(wanted: &Wanted<'_>) -> Value {
 }
 
 fn datastore(wanted: &Wanted<'_>) -> Value {
-    let mut datastore = json!({ "path": paths::STORE, "autoupgrade": true });
+    let mut datastore = json!({ "path": wanted.places.store, "autoupgrade": true });
     match wanted.spec.history.backend {
         HistoryBackend::Memory => {}
         HistoryBackend::Sqlite => {
             datastore["sqlite"] = json!({
-                "enabled": true, "database-path": paths::HISTORY, "busy-timeout": "5s", "max-conns": 1,
+                "enabled": true, "database-path": wanted.places.history, "busy-timeout": "5s", "max-conns": 1,
             });
         }
         HistoryBackend::Postgres => {

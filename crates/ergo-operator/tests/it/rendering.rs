@@ -51,6 +51,7 @@ proptest! {
             operator_hash: "",
             checks: Checks { addresses: true, passwords: true },
             websocket: true,
+            places: &ergo_operator::paths::Places::pod(),
         });
         let text = yaml::write(&rendered);
         let read: Value = serde_saphyr::from_str(&text).unwrap();

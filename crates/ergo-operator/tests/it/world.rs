@@ -8,6 +8,7 @@ use ergo_operator::controller::validate::{Valid, validate};
 use ergo_operator::controller::{Facts, Has, build, update_status};
 use jiff::Timestamp;
 use kube::{Resource as _, ResourceExt as _};
+use operator::postgres::Made;
 use operator::resources::Parent;
 use operator::{Conditions, Error, RootKey};
 use serde_json::{Value, json};
@@ -95,7 +96,7 @@ pub fn facts(root: &ErgoNetwork) -> Facts {
         client: root.spec.auth.oauth2.as_ref().map(|oauth2| {
             (format!("client of {}", oauth2.client.name), format!("secret of {}", oauth2.client.name).into())
         }),
-        database_made: true,
+        database: Made { done: true, message: None },
         has: Has {
             certificates: true,
             routes: false,

@@ -2,31 +2,29 @@
 
 mod certificate;
 mod config;
-mod database;
 mod deployment;
-mod disruption_budget;
 mod exposure;
-mod monitor;
 mod network_policy;
 mod service;
-mod volume;
 
+use crds::soju::Engine;
 use operator::resources::Parent;
-use operator::{Desired, Error, Prepared, Resources};
+use operator::{Desired, Error, Prepared, Resources, kinds, pod, postgres};
 use serde_json::{Value, json};
 
-use super::validate::Valid;
+use super::validate::{Rows, Valid};
 use crate::config::Installation;
 use crate::scfg::Unwritable;
 
 pub use config::text as config_text;
 
+/// Connections to the database: soju keeps up to 25, the sidecar one.
+const CONNECTIONS: i32 = 30;
+
 /// Every child of a bouncer, by what it is.
 struct Children {
-    role_secret: Option<Desired>,
-    role: Option<Desired>,
-    database: Option<Desired>,
     database_secret: Option<Desired>,
+    database: Vec<Desired>,
     config: Desired,
     volume: Option<Desired>,
     certificate: Option<Desired>,
@@ -43,10 +41,8 @@ impl Children {
     /// In the order in which they are applied. Taken apart without `..`, so that none is forgotten.
     fn in_order(self) -> Vec<Desired> {
         let Self {
-            role_secret,
-            role,
-            database,
             database_secret,
+            database,
             config,
             volume,
             certificate,
@@ -60,11 +56,8 @@ impl Children {
         } = self;
         // The password is kept in the bouncer's own namespace before anybody is told it; the policy is there before
         // the Pod, and the Pod comes last, when everything it mounts is there.
-        [
-            database_secret,
-            role_secret,
-            role,
-            database,
+        let mut all: Vec<Desired> = database_secret.into_iter().chain(database).collect();
+        let rest = [
             Some(config),
             volume,
             certificate,
@@ -75,10 +68,9 @@ impl Children {
             irc_exposure,
             web_exposure,
             deployment,
-        ]
-        .into_iter()
-        .flatten()
-        .collect()
+        ];
+        all.extend(rest.into_iter().flatten());
+        all
     }
 }
 
@@ -89,17 +81,24 @@ pub fn build(
     valid: &Valid,
 ) -> Result<Resources<Prepared>, Error> {
     let rendered = config::render(installation, parent, valid)?;
+    let (names, selector) = (&valid.names, selector(valid));
+    let database = match &valid.rows {
+        Rows::Sqlite => None,
+        Rows::Postgres(at) => Some(at),
+    };
     let children = Children {
-        role_secret: database::role_secret(parent, valid),
-        role: database::role(parent, valid),
-        database: database::database(parent, valid),
-        database_secret: database::own_secret(parent, valid),
-        volume: volume::volume(parent, valid),
+        // The password as it was made once, in the bouncer's own namespace.
+        database_secret: database
+            .map(|at| parent.child(&kinds::SECRET, &names.database, postgres::credentials(at))),
+        database: database.map(|at| postgres::objects(parent, names, at, CONNECTIONS)).unwrap_or_default(),
+        volume: has_volume(valid).then(|| {
+            pod::volume(parent, names, &valid.spec.database.storage, None, valid.spec.deletion_policy)
+        }),
         certificate: certificate::certificate(parent, valid),
         network_policy: network_policy::network_policy(installation, parent, valid),
         service: service::service(parent, valid),
-        disruption_budget: disruption_budget::disruption_budget(parent, valid),
-        monitor: monitor::monitor(parent, valid),
+        disruption_budget: pod::disruption_budget(parent, names, &selector),
+        monitor: valid.monitor.then(|| pod::monitor(parent, names, &selector, "admin")),
         irc_exposure: exposure::irc(parent, valid),
         web_exposure: exposure::web(parent, valid),
         // A server that was never made waits for its database; one that was made stays.
@@ -107,6 +106,11 @@ pub fn build(
         config: rendered.secret,
     };
     Ok(Resources::new(children.in_order()))
+}
+
+/// Whether there is a volume: the SQLite file, or the data folder of the engine `Ircnow`.
+fn has_volume(valid: &Valid) -> bool {
+    matches!(valid.rows, Rows::Sqlite) || valid.spec.engine == Engine::Ircnow
 }
 
 /// The labels Pods are found by. They never change: a Deployment's selector cannot.

@@ -2,34 +2,34 @@
 
 use crds::soju::BouncerUsage;
 use crds::status::Endpoints;
-use crds::{SojuBouncer, SojuBouncerStatus, sidecar};
+use crds::{Server as _, SojuBouncer, SojuBouncerStatus, sidecar};
 use operator::conditions::{Holds, READY};
-use operator::{Applied, Conditions, Facts, Resources, kinds};
+use operator::report::{self, Look};
+use operator::{Conditions, kinds};
 
-use super::validate::{Irc, Rows, TlsFrom, Valid, Web};
-use super::{build, condition, dereference};
-use crate::soju::IRC_PORT;
+use super::validate::{Rows, Valid};
+use super::{build, condition};
 
 /// Computes the status.
 pub fn update_status(
     root: &SojuBouncer,
     valid: &Valid,
-    applied: &Resources<Applied>,
+    look: Look<'_>,
     mut conditions: Conditions,
 ) -> SojuBouncerStatus {
     let mut status = root.status.clone().unwrap_or_default();
     conditions.set(condition::ACCEPTED, true, "Accepted", "the resource can be carried out");
     conditions.set(condition::HOSTNAME, true, "Claimed", "the host names belong to this bouncer");
     conditions.remove(condition::SNAPSHOT);
-    database(valid, applied, &mut conditions);
-    certificate(valid, applied, &mut conditions);
-    exposed(valid, applied, &mut conditions);
-    server(valid, applied, &mut conditions);
+    database(valid, look, &mut conditions);
+    report::certificate(&valid.tls, &valid.names, look, &mut conditions);
+    report::exposed(&valid.doors, &valid.names, &valid.names.main, look, &mut conditions);
+    server(valid, look, &mut conditions);
     said(valid, &mut conditions);
     summed_up(valid, &mut conditions);
     status.conditions = conditions.finish();
     status.endpoints = Some(endpoints(valid));
-    status.hostnames = dereference::hostnames(root).into_iter().map(Into::into).collect();
+    status.hostnames = root.hostnames().into_iter().map(Into::into).collect();
     status.config_hash = build::config_text(valid).map(|text| sidecar::hash(text.as_bytes()).as_str().into());
     if let Some(state) = &valid.state {
         if let Some(version) = &state.version {
@@ -48,95 +48,18 @@ pub fn update_status(
     status
 }
 
-fn database(valid: &Valid, applied: &Resources<Applied>, conditions: &mut Conditions) {
-    let Rows::Postgres(_) = &valid.rows else {
-        let facts = applied.facts(&kinds::VOLUME_CLAIM, &valid.names.volume);
-        let resizing = facts.is_some_and(|facts| facts.holds("resizing"));
-        let message =
-            if resizing { "the volume is being made larger" } else { "rows are kept on the volume" };
-        conditions.set(condition::DATABASE, true, "OnVolume", message);
-        return;
-    };
-    let waits = [&kinds::DATABASE_ROLE, &kinds::DATABASE].into_iter().find_map(|kind| {
-        let facts = applied.facts(kind, &valid.names.outside)?;
-        (!facts.holds("applied")).then(|| (kind.kind, facts.get("message").map(str::to_owned)))
-    });
-    match waits {
-        None => conditions.set(condition::DATABASE, true, "Applied", "database and role are there"),
-        Some((kind, Some(message))) => {
-            conditions.set(
-                condition::DATABASE,
-                false,
-                "Failed",
-                format!("CloudNativePG on the {kind}: {message}"),
-            );
-        }
-        Some((kind, None)) => {
-            conditions.set(
-                condition::DATABASE,
-                false,
-                "Waiting",
-                format!("CloudNativePG has not made the {kind} yet"),
-            );
-        }
+fn database(valid: &Valid, look: Look<'_>, conditions: &mut Conditions) {
+    if matches!(valid.rows, Rows::Postgres(_)) {
+        return report::database(&valid.database, conditions);
     }
+    let resizing =
+        look(&kinds::VOLUME_CLAIM, &valid.names.volume).is_some_and(|facts| facts.holds("resizing"));
+    let message = if resizing { "the volume is being made larger" } else { "rows are kept on the volume" };
+    conditions.set(condition::DATABASE, true, "OnVolume", message);
 }
 
-fn certificate(valid: &Valid, applied: &Resources<Applied>, conditions: &mut Conditions) {
-    if let TlsFrom::Given(name) = &valid.tls {
-        conditions.set(
-            condition::CERTIFICATE,
-            true,
-            "Given",
-            format!("the certificate is in the Secret {name}"),
-        );
-        return;
-    }
-    match applied.facts(&kinds::CERTIFICATE, &valid.names.main) {
-        Some(facts) if facts.holds("ready") => {
-            conditions.set(condition::CERTIFICATE, true, "Issued", "cert-manager issued the certificate");
-        }
-        facts => {
-            let why =
-                facts.and_then(|facts| facts.get("message")).unwrap_or("cert-manager has not answered yet");
-            conditions.set(condition::CERTIFICATE, false, "Waiting", why);
-        }
-    }
-}
-
-fn exposed(valid: &Valid, applied: &Resources<Applied>, conditions: &mut Conditions) {
-    let names = &valid.names;
-    let admitted = |kind, name: &str, says: &str, what: &str| -> Option<String> {
-        let facts: &Facts = applied.facts(kind, name)?;
-        (!facts.holds(says)).then(|| match facts.get("message") {
-            Some(message) => format!("{what}: {message}"),
-            None => format!("{what} has not been taken up yet"),
-        })
-    };
-    let irc = match valid.irc {
-        Irc::Inside => None,
-        Irc::LoadBalancer => applied
-            .facts(&kinds::SERVICE, &names.main)
-            .filter(|facts| facts.get("address").is_none())
-            .map(|_| "the load balancer has no address yet".to_owned()),
-        Irc::Route => admitted(&kinds::ROUTE, &names.main, "admitted", "the Route of the IRC port"),
-        Irc::Gateway => admitted(&kinds::TLS_ROUTE, &names.main, "accepted", "the TLSRoute"),
-    };
-    let web = match valid.web {
-        Web::None => None,
-        // An Ingress has no word for being refused; many controllers never write an address either.
-        Web::Ingress => None,
-        Web::Route => admitted(&kinds::ROUTE, &names.web, "admitted", "the Route of the WebSocket"),
-        Web::Gateway => admitted(&kinds::HTTP_ROUTE, &names.web, "accepted", "the HTTPRoute"),
-    };
-    match irc.or(web) {
-        None => conditions.set(condition::EXPOSED, true, "Exposed", "clients can connect"),
-        Some(why) => conditions.set(condition::EXPOSED, false, "Waiting", why),
-    }
-}
-
-fn server(valid: &Valid, applied: &Resources<Applied>, conditions: &mut Conditions) {
-    let facts = applied.facts(&kinds::DEPLOYMENT, &valid.names.main);
+fn server(valid: &Valid, look: Look<'_>, conditions: &mut Conditions) {
+    let facts = look(&kinds::DEPLOYMENT, &valid.names.main);
     if valid.spec.suspend {
         conditions.set(condition::AVAILABLE, false, "Suspended", "the bouncer is suspended");
         conditions.remove(condition::RESTART);
@@ -257,19 +180,16 @@ fn summed_up(valid: &Valid, conditions: &mut Conditions) {
 
 fn endpoints(valid: &Valid) -> Endpoints {
     let host = valid.spec.hostname.as_str();
-    let irc = match valid.irc {
-        Irc::LoadBalancer | Irc::Gateway => format!("ircs://{host}:{IRC_PORT}"),
-        Irc::Route => format!("ircs://{host}:443"),
-        Irc::Inside => format!("ircs://{}.{}.svc:{IRC_PORT}", valid.names.main, valid.namespace),
-    };
+    let irc = valid.doors.irc.endpoint(host, &valid.names.main, &valid.namespace);
+    let web_host = valid.doors.web_host.as_ref();
     Endpoints {
         irc: Some(irc.as_str().into()),
-        websocket: valid.web_host.as_ref().map(|host| format!("wss://{host}/socket").as_str().into()),
+        websocket: web_host.map(|host| format!("wss://{host}/socket").as_str().into()),
         uploads: valid
             .spec
             .uploads
             .as_ref()
-            .and(valid.web_host.as_ref())
+            .and(web_host)
             .map(|host| format!("https://{host}/uploads").as_str().into()),
     }
 }

@@ -3,22 +3,21 @@
 use std::collections::BTreeMap;
 
 use crds::common::SecretKeyRef;
-use crds::database::ClusterRef;
-use crds::expose::{IrcExposure, WebExposure};
 use crds::sidecar::{Sealed, SidecarState};
 use crds::soju::{AuthMethod, Engine};
 use crds::{SojuBouncer, SojuBouncerSpec};
 use kube::ResourceExt as _;
-use operator::Error;
+use operator::expose::{self, Doors, TlsFrom, Web, refused};
+use operator::postgres::{Made, PostgresAt};
+use operator::{Error, Names, driver};
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
-use super::dereference::{Facts, Has, PostgresAt};
-use super::{condition, names};
+use super::SojuOperator;
+use super::dereference::Facts;
 use crate::config::Installation;
-use crate::credentials;
-use crate::names::Names;
 use crate::soju::{SojuVersion, oauth2_url};
+use crate::{credentials, ircnow};
 
 /// A bouncer that can be carried out, with everything that is needed for it.
 #[derive(Debug)]
@@ -39,20 +38,16 @@ pub struct Valid {
     pub version_text: String,
     /// Where rows are kept.
     pub rows: Rows,
-    /// Whether the database is there.
-    pub database_made: bool,
+    /// How far the database is.
+    pub database: Made,
     /// Whether the server may be made, or was made already.
     pub server: bool,
     /// The issuer with the client's credentials; `None` for the bouncer's own passwords.
     pub oauth2: Option<SecretString>,
     /// The Secret with the certificate, and whether it is ours to ask for.
     pub tls: TlsFrom,
-    /// What stands in front of the IRC port.
-    pub irc: Irc,
-    /// What stands in front of the WebSocket.
-    pub web: Web,
-    /// The WebSocket's host name.
-    pub web_host: Option<String>,
+    /// What stands in front of its ports.
+    pub doors: Doors,
     /// Whether the WebSocket is served without TLS too, for what ended TLS before.
     pub web_in_the_clear: bool,
     /// Whether a monitor is made.
@@ -78,48 +73,9 @@ pub enum Rows {
     Postgres(PostgresAt),
 }
 
-/// Where the certificate comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TlsFrom {
-    /// Somebody else keeps the Secret.
-    Given(String),
-    /// cert-manager is asked.
-    Asked(crds::expose::Issuer),
-}
-
-/// What stands in front of the IRC port, decided.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Irc {
-    /// A load balancer.
-    LoadBalancer,
-    /// A `TLSRoute`.
-    Gateway,
-    /// A Route.
-    Route,
-    /// Nothing.
-    Inside,
-}
-
-/// What stands in front of the WebSocket, decided.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Web {
-    /// A Route.
-    Route,
-    /// An `HTTPRoute`.
-    Gateway,
-    /// An Ingress.
-    Ingress,
-    /// Nothing.
-    None,
-}
-
-fn refused(reason: &'static str, message: impl Into<String>) -> Error {
-    Error::Invalid { condition: condition::ACCEPTED, reason, message: message.into() }
-}
-
 /// Checks everything.
 pub fn validate(installation: &Installation, root: &SojuBouncer, facts: Facts) -> Result<Valid, Error> {
-    let Facts { uid, secrets, client, postgres, database_made, server_made, has, state } = facts;
+    let Facts { uid, secrets, client, postgres, database, server_made, has, state } = facts;
     let spec = root.spec.clone();
     let (image, sidecar_image) = images(installation, &spec)?;
     let version_text = spec.version.clone().unwrap_or_else(|| installation.soju_version.clone()).0;
@@ -127,10 +83,14 @@ pub fn validate(installation: &Installation, root: &SojuBouncer, facts: Facts) -
         SojuVersion::parse(&version_text).filter(|version| *version >= SojuVersion::OLDEST).ok_or_else(
             || refused("VersionNotSupported", format!("soju {version_text} is not supported: 0.9 or newer")),
         )?;
-    ranges(&spec)?;
-    let (irc, web) = (irc(&spec, has)?, web(&spec, has)?);
+    expose::ranges(root)?;
+    let doors = expose::doors(root, has)?;
+    if spec.engine == Engine::Ircnow {
+        ircnow::check(&spec, &doors)?;
+    }
     let oauth2 = oauth2(installation, &spec, &uid, client)?;
-    let tls = tls(installation, &spec, has)?;
+    let installed = installation.certificate_issuer.as_ref();
+    let tls = expose::tls(root, installed, has, crate::Config::SECTION)?;
     let rows = match postgres {
         None => Rows::Sqlite,
         Some(at) if has.databases => Rows::Postgres(at),
@@ -138,24 +98,20 @@ pub fn validate(installation: &Installation, root: &SojuBouncer, facts: Facts) -
             return Err(Error::NoKind { kind: operator::kinds::DATABASE.id() });
         }
     };
-    let web_host = (web != Web::None)
-        .then(|| spec.expose.web_hostname.as_ref().unwrap_or(&spec.hostname).as_str().to_owned());
     Ok(Valid {
-        names: names(root),
+        names: driver::names::<SojuOperator>(root),
         namespace: root.namespace().unwrap_or_default(),
         image,
         sidecar_image,
         version,
         version_text,
-        database_made,
-        server: database_made || server_made,
+        server: database.done || server_made,
+        database,
         rows,
         oauth2,
         tls,
-        irc,
-        web,
-        web_host,
-        web_in_the_clear: matches!(web, Web::Gateway | Web::Ingress),
+        web_in_the_clear: spec.engine == Engine::Soju && matches!(doors.web, Web::Gateway | Web::Ingress),
+        doors,
         monitor: spec.monitoring && has.monitors,
         state,
         secrets,
@@ -221,78 +177,4 @@ fn oauth2(
     };
     let url = oauth2_url(&issuer, &id, secret.expose_secret());
     Ok(Some(url.ok_or_else(|| refused("IssuerInvalid", "the issuer's address takes no credentials"))?.into()))
-}
-
-fn tls(installation: &Installation, spec: &SojuBouncerSpec, has: Has) -> Result<TlsFrom, Error> {
-    if let Some(name) = &spec.tls.secret_name {
-        return Ok(TlsFrom::Given(name.0.clone()));
-    }
-    let issuer = spec.tls.issuer.clone().or_else(|| installation.certificate_issuer.clone()).ok_or_else(|| {
-        refused(
-            "NoCertificate",
-            "no certificate is named: set spec.tls, or `soju_operator.certificate_issuer` for the installation",
-        )
-    })?;
-    if !has.certificates {
-        return Err(Error::NoKind { kind: operator::kinds::CERTIFICATE.id() });
-    }
-    Ok(TlsFrom::Asked(issuer))
-}
-
-fn irc(spec: &SojuBouncerSpec, has: Has) -> Result<Irc, Error> {
-    let no = |kind: &'static operator::Kind| Err(Error::NoKind { kind: kind.id() });
-    match spec.expose.irc {
-        IrcExposure::Auto if spec.expose.gateway.is_some() && has.tls_routes => Ok(Irc::Gateway),
-        IrcExposure::Auto | IrcExposure::LoadBalancer => Ok(Irc::LoadBalancer),
-        IrcExposure::Gateway if !has.tls_routes => no(&operator::kinds::TLS_ROUTE),
-        IrcExposure::Gateway => Ok(Irc::Gateway),
-        IrcExposure::Route if !has.routes => no(&operator::kinds::ROUTE),
-        IrcExposure::Route => Ok(Irc::Route),
-        IrcExposure::ClusterIP => Ok(Irc::Inside),
-    }
-}
-
-fn web(spec: &SojuBouncerSpec, has: Has) -> Result<Web, Error> {
-    let no = |kind: &'static operator::Kind| Err(Error::NoKind { kind: kind.id() });
-    match spec.expose.web {
-        WebExposure::Auto if has.routes => Ok(Web::Route),
-        WebExposure::Auto if spec.expose.gateway.is_some() && has.http_routes => Ok(Web::Gateway),
-        WebExposure::Auto | WebExposure::Ingress => Ok(Web::Ingress),
-        WebExposure::Route if !has.routes => no(&operator::kinds::ROUTE),
-        WebExposure::Route => Ok(Web::Route),
-        WebExposure::Gateway if !has.http_routes => no(&operator::kinds::HTTP_ROUTE),
-        WebExposure::Gateway => Ok(Web::Gateway),
-        WebExposure::None => Ok(Web::None),
-    }
-}
-
-fn ranges(spec: &SojuBouncerSpec) -> Result<(), Error> {
-    let expose = spec.expose.source_ranges.iter().chain(&spec.expose.proxy_ranges);
-    let all = expose.chain(spec.egress.allow.iter().map(|rule| &rule.cidr));
-    match all.map(|range| range.as_str()).find(|range| !operator::settings::is_range(range)) {
-        Some(range) => Err(refused("RangeInvalid", format!("`{range}` is no range of addresses"))),
-        None => Ok(()),
-    }
-}
-
-/// The PostgreSQL cluster a bouncer uses: one the installation allows.
-pub fn cluster(installation: &Installation, root: &SojuBouncer) -> Result<ClusterRef, Error> {
-    let wrong = |reason, message: &str| Error::Invalid {
-        condition: condition::DATABASE,
-        reason,
-        message: message.into(),
-    };
-    match &root.spec.database.cluster {
-        None => installation.postgres_clusters.first().cloned().ok_or_else(|| {
-            wrong(
-                "NoCluster",
-                "this installation has no PostgreSQL cluster: set `soju_operator.postgres_clusters`",
-            )
-        }),
-        Some(named) if installation.postgres_clusters.contains(named) => Ok(named.clone()),
-        Some(_) => Err(wrong(
-            "ClusterNotAllowed",
-            "this PostgreSQL cluster is not one of `soju_operator.postgres_clusters`",
-        )),
-    }
 }

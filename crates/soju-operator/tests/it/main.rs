@@ -3,5 +3,7 @@
 
 mod children;
 mod definitions;
+mod fields;
 mod life;
+mod paper;
 mod world;

@@ -38,9 +38,7 @@ impl World {
 
     /// A world whose operator has more configuration (TOML of its section).
     pub async fn with(prefix: &str, more: &str) -> Self {
-        let filter = std::env::var("RUST_LOG").unwrap_or_else(|_| "warn".to_owned());
-        let log = Source::from_toml(&format!("[log]\nfilter = '{filter}'")).unwrap();
-        service::telemetry::init(&service::telemetry::LogConfig::load(&log).unwrap());
+        log();
         let cluster = Cluster::shared().await.unwrap();
         cluster.define(&crds::all()).await.unwrap();
         cluster.install(Kinds::ALL).await.unwrap();
@@ -178,6 +176,13 @@ impl World {
     pub fn writes(&self) -> usize {
         self.count.load(Ordering::SeqCst)
     }
+}
+
+/// Prints what the operator logs: warnings, or what RUST_LOG says.
+pub fn log() {
+    let filter = std::env::var("RUST_LOG").unwrap_or_else(|_| "warn".to_owned());
+    let log = Source::from_toml(&format!("[log]\nfilter = '{filter}'")).unwrap();
+    service::telemetry::init(&service::telemetry::LogConfig::load(&log).unwrap());
 }
 
 pub fn group_of(kind: &str) -> &'static str {

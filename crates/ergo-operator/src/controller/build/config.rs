@@ -2,6 +2,7 @@
 
 use operator::kinds;
 use operator::resources::{Desired, Parent};
+use operator::secrets::encoded;
 use serde_json::json;
 
 use crate::controller::validate::Valid;
@@ -12,8 +13,8 @@ pub fn build(parent: &Parent, valid: &Valid) -> Vec<Desired> {
     let secret = json!({
         "type": "Opaque",
         "data": {
-            paths::CONFIG_FILE: super::encoded(valid.config.ergo.expose()),
-            paths::SIDECAR_FILE: super::encoded(valid.config.sidecar.expose()),
+            paths::CONFIG_FILE: encoded(valid.config.ergo.expose()),
+            paths::SIDECAR_FILE: encoded(valid.config.sidecar.expose()),
         },
     });
     let map = json!({ "data": { paths::MOTD_FILE: valid.config.motd } });

@@ -1,17 +1,18 @@
 //! The Service inside the cluster, and the load balancer.
 
+use operator::expose::Irc;
 use operator::kinds;
 use operator::resources::{Desired, Parent};
 use serde_json::{Value, json};
 
-use crate::controller::validate::{Irc, Valid, Web};
+use crate::controller::validate::Valid;
 use crate::paths;
 
 /// One Service with every port, and one with the IRC port alone where clients come through a load balancer: what is for
 /// the inside never gets out.
 pub fn build(parent: &Parent, valid: &Valid) -> Vec<Desired> {
     let mut ports = vec![port("ircs", paths::IRC_PORT)];
-    if valid.web != Web::None {
+    if valid.doors.web_host.is_some() {
         let mut web = port("websocket", paths::WEB_PORT);
         web["appProtocol"] = "kubernetes.io/ws".into();
         ports.push(web);
@@ -22,7 +23,7 @@ pub fn build(parent: &Parent, valid: &Valid) -> Vec<Desired> {
     let selector = super::selector(parent);
     let inside = json!({ "spec": { "type": "ClusterIP", "selector": selector, "ports": ports } });
     let mut all = vec![parent.child(&kinds::SERVICE, &valid.names.main, inside)];
-    if valid.irc == Irc::LoadBalancer {
+    if valid.doors.irc == Irc::LoadBalancer {
         let mut spec = json!({
             "type": "LoadBalancer",
             "selector": selector,

@@ -1,11 +1,12 @@
 //! The server: Ergo and its sidecar in one Pod, with the volume only one process ever uses.
 
+use operator::pod::{self, confined, mount, mount_read_only, port};
 use operator::resources::{Desired, Parent};
 use operator::{child, kinds};
 use serde_json::{Value, json};
 
 use crate::config::Installation;
-use crate::controller::validate::{TlsFrom, Valid, Web};
+use crate::controller::validate::Valid;
 use crate::paths;
 
 /// Makes the store before the first start, then becomes Ergo. The program comes as the first word after the script.
@@ -39,26 +40,15 @@ fn template(installation: &Installation, parent: &Parent, valid: &Valid) -> Valu
             "kubectl.kubernetes.io/default-container": "ergo",
         },
     });
-    let pull: Vec<_> = installation.pull_secrets.iter().map(|name| json!({ "name": name })).collect();
     let mut spec = json!({
         "automountServiceAccountToken": false,
         "enableServiceLinks": false,
         "terminationGracePeriodSeconds": 30,
-        "securityContext": {
-            "runAsNonRoot": true,
-            "runAsUser": installation.user_id,
-            "runAsGroup": installation.user_id,
-            "fsGroup": installation.user_id,
-            // Changing the owner of every file at every start takes long on a large volume.
-            "fsGroupChangePolicy": "OnRootMismatch",
-            "seccompProfile": { "type": "RuntimeDefault" },
-        },
+        "securityContext": pod::security(installation.user_id),
+        "imagePullSecrets": pod::pull_secrets(&installation.pull_secrets),
         "containers": [ergo(installation, valid), sidecar(valid)],
         "volumes": volumes(valid),
     });
-    if !pull.is_empty() {
-        spec["imagePullSecrets"] = pull.into();
-    }
     if !valid.release.has_script_sockets() {
         spec["initContainers"] = json!([install(valid)]);
     }
@@ -67,13 +57,12 @@ fn template(installation: &Installation, parent: &Parent, valid: &Valid) -> Valu
 
 fn ergo(installation: &Installation, valid: &Valid) -> Value {
     let config = format!("{}/{}", paths::CONFIG_DIR, paths::CONFIG_FILE);
-    let resources = &valid.spec.resources;
-    let mut ports = vec![json!({ "name": "ircs", "containerPort": paths::IRC_PORT, "protocol": "TCP" })];
-    if valid.web != Web::None {
-        ports.push(json!({ "name": "websocket", "containerPort": paths::WEB_PORT, "protocol": "TCP" }));
+    let mut ports = vec![port("ircs", paths::IRC_PORT)];
+    if valid.doors.web_host.is_some() {
+        ports.push(port("websocket", paths::WEB_PORT));
     }
     if valid.spec.plaintext_in_cluster {
-        ports.push(json!({ "name": "irc", "containerPort": paths::PLAIN_PORT, "protocol": "TCP" }));
+        ports.push(port("irc", paths::PLAIN_PORT));
     }
     let probe = |period: i32, failures: i32| json!({ "tcpSocket": { "port": "ircs" }, "periodSeconds": period, "failureThreshold": failures });
     json!({
@@ -84,22 +73,16 @@ fn ergo(installation: &Installation, valid: &Valid) -> Value {
         // Debian's build of Ergo 2.18 answers 404 to every call of its API without this; others do not mind.
         "env": [{ "name": "GODEBUG", "value": "httpmuxgo121=0" }],
         "ports": ports,
-        "resources": {
-            "requests": { "cpu": resources.cpu.as_str(), "memory": resources.memory.as_str() },
-            "limits": {
-                "cpu": resources.cpu_limit.as_ref().map(|limit| limit.as_str()),
-                "memory": resources.memory_limit.as_str(),
-            },
-        },
+        "resources": pod::resources(&valid.spec.resources),
         "startupProbe": probe(2, 60),
         "readinessProbe": probe(5, 2),
         "livenessProbe": probe(20, 3),
         "securityContext": confined(),
         "volumeMounts": [
-            mount("config", paths::CONFIG_DIR, true),
-            mount("tls", paths::TLS_DIR, true),
-            mount("data", paths::DATA_DIR, false),
-            mount("run", paths::RUN_DIR, false),
+            mount_read_only("config", paths::CONFIG_DIR),
+            mount_read_only("tls", paths::TLS_DIR),
+            mount("data", paths::DATA_DIR),
+            mount("run", paths::RUN_DIR),
         ],
     })
 }
@@ -109,7 +92,7 @@ fn sidecar(valid: &Valid) -> Value {
         "name": "sidecar",
         "image": valid.sidecar_image,
         "args": ["ergo-sidecar", "--config", format!("{}/{}", paths::CONFIG_DIR, paths::SIDECAR_FILE)],
-        "ports": [{ "name": "metrics", "containerPort": paths::SIDECAR_PORT, "protocol": "TCP" }],
+        "ports": [port("metrics", paths::SIDECAR_PORT)],
         "resources": { "requests": { "cpu": "5m", "memory": "16Mi" }, "limits": { "memory": "96Mi" } },
         // Not ready is not asked for: clients keep their server while the sidecar is started again.
         "livenessProbe": {
@@ -117,10 +100,10 @@ fn sidecar(valid: &Valid) -> Value {
         },
         "securityContext": confined(),
         "volumeMounts": [
-            mount("config", paths::CONFIG_DIR, true),
-            mount("tls", paths::TLS_DIR, true),
-            mount("data", paths::DATA_DIR, true),
-            mount("run", paths::RUN_DIR, false),
+            mount_read_only("config", paths::CONFIG_DIR),
+            mount_read_only("tls", paths::TLS_DIR),
+            mount_read_only("data", paths::DATA_DIR),
+            mount("run", paths::RUN_DIR),
         ],
     })
 }
@@ -133,39 +116,18 @@ fn install(valid: &Valid) -> Value {
         "args": ["ergo-sidecar", "--install", paths::ASK],
         "resources": { "requests": { "cpu": "5m", "memory": "16Mi" }, "limits": { "memory": "96Mi" } },
         "securityContext": confined(),
-        "volumeMounts": [mount("run", paths::RUN_DIR, false)],
+        "volumeMounts": [mount("run", paths::RUN_DIR)],
     })
-}
-
-fn confined() -> Value {
-    json!({
-        "allowPrivilegeEscalation": false,
-        "readOnlyRootFilesystem": true,
-        "runAsNonRoot": true,
-        "capabilities": { "drop": ["ALL"] },
-    })
-}
-
-fn mount(volume: &str, at: &str, read_only: bool) -> Value {
-    if read_only {
-        json!({ "name": volume, "mountPath": at, "readOnly": true })
-    } else {
-        json!({ "name": volume, "mountPath": at })
-    }
 }
 
 fn volumes(valid: &Valid) -> Value {
     let names = &valid.names;
-    let tls = match &valid.tls {
-        TlsFrom::Given(name) => name,
-        TlsFrom::Asked(_) => &names.tls,
-    };
     json!([
         { "name": "config", "projected": { "defaultMode": 0o440, "sources": [
             { "secret": { "name": names.config } },
             { "configMap": { "name": names.config } },
         ] } },
-        { "name": "tls", "secret": { "secretName": tls, "defaultMode": 0o440 } },
+        { "name": "tls", "secret": { "secretName": valid.tls.secret(&names.tls), "defaultMode": 0o440 } },
         { "name": "data", "persistentVolumeClaim": { "claimName": names.volume } },
         { "name": "run", "emptyDir": { "sizeLimit": "256Mi" } },
     ])

@@ -2,14 +2,15 @@
 
 use crds::sidecar::{CONFIG_DIR, RELOAD_FILE, SIDECAR_FILE, SIDECAR_PORT, SOJU_FILE, TLS_DIR};
 use crds::soju::Engine;
+use operator::pod::{self, confined, mount, mount_read_only, port};
 use operator::resources::Parent;
 use operator::{Desired, MANAGED_BY, kinds};
 use serde_json::{Value, json};
 
 use super::super::validate::Valid;
-use super::config::{IRCNOW_FILE, Rendered};
-use super::{certificate, volume};
+use super::config::Rendered;
 use crate::config::Installation;
+use crate::ircnow;
 use crate::soju::{IDENT_PORT, IRC_PORT, WS_PORT, WSS_PORT};
 
 /// Who the containers run as.
@@ -39,26 +40,23 @@ wait "$soju"
 pub fn deployment(installation: &Installation, parent: &Parent, valid: &Valid, config: &Rendered) -> Desired {
     let replicas = i32::from(!valid.spec.suspend);
     let labels = pod_labels(parent, valid);
-    let mut pod = json!({
+    let template = json!({
         "automountServiceAccountToken": false,
         "enableServiceLinks": false,
         "terminationGracePeriodSeconds": 30,
-        "securityContext": {
-            "runAsNonRoot": true,
-            "runAsUser": USER,
-            "runAsGroup": USER,
-            "fsGroup": USER,
-            "fsGroupChangePolicy": "OnRootMismatch",
-            "seccompProfile": { "type": "RuntimeDefault" },
-        },
+        "securityContext": pod::security(Some(USER)),
+        "imagePullSecrets": pod::pull_secrets(&installation.pull_secrets),
         "containers": containers(valid),
         "volumes": volumes(valid),
     });
-    if !installation.pull_secrets.is_empty() {
-        let names: Vec<_> = installation.pull_secrets.iter().map(|name| json!({ "name": name })).collect();
-        pod["imagePullSecrets"] = json!(names);
-    }
-    let body = json!({ "spec": {
+    let owner = valid.spec.owner.as_ref();
+    // Not in the Pod: who pays for it, and by which plan, is no reason to start it again.
+    let annotations = json!({
+        "irc.now/owner-sub": owner.map(|owner| owner.sub.as_str()),
+        "irc.now/owner": owner.map(|owner| owner.username.as_str()),
+        "irc.now/plan": valid.spec.plan.as_ref().map(|plan| plan.as_str()),
+    });
+    let body = json!({ "metadata": { "annotations": annotations }, "spec": {
         "replicas": replicas,
         "revisionHistoryLimit": 2,
         "strategy": { "type": "Recreate" },
@@ -68,7 +66,7 @@ pub fn deployment(installation: &Installation, parent: &Parent, valid: &Valid, c
                 "labels": labels,
                 "annotations": { "irc.now/restart": config.restart },
             },
-            "spec": pod,
+            "spec": template,
         },
     }});
     parent.child(&kinds::DEPLOYMENT, &valid.names.main, body)
@@ -83,39 +81,24 @@ fn pod_labels(parent: &Parent, valid: &Valid) -> Value {
     labels
 }
 
-fn security() -> Value {
-    json!({
-        "allowPrivilegeEscalation": false,
-        "readOnlyRootFilesystem": true,
-        "capabilities": { "drop": ["ALL"] },
-    })
-}
-
-fn mount(name: &str, path: &str) -> Value {
-    json!({ "name": name, "mountPath": path })
-}
-
-fn mount_read_only(name: &str, path: &str) -> Value {
-    json!({ "name": name, "mountPath": path, "readOnly": true })
-}
-
-fn port(name: &str, port: u16) -> Value {
-    json!({ "name": name, "containerPort": port, "protocol": "TCP" })
-}
-
-fn resources(valid: &Valid) -> Value {
-    let of = &valid.spec.resources;
-    let mut limits = json!({ "memory": of.memory_limit });
-    if let Some(cpu) = &of.cpu_limit {
-        limits["cpu"] = cpu.as_str().into();
+/// What soju and its sidecar both see: they share the admin socket and, with SQLite, the file.
+fn mounts(valid: &Valid) -> Vec<Value> {
+    let mut mounts = vec![
+        mount_read_only("config", CONFIG_DIR),
+        mount_read_only("tls", TLS_DIR),
+        mount("run", "/run/soju"),
+        mount("tmp", "/tmp"),
+    ];
+    if super::has_volume(valid) {
+        mounts.push(mount("data", "/data"));
     }
-    json!({ "requests": { "cpu": of.cpu, "memory": of.memory }, "limits": limits })
+    mounts
 }
 
 fn containers(valid: &Valid) -> Vec<Value> {
     match valid.spec.engine {
         Engine::Soju => vec![soju(valid), sidecar(valid)],
-        Engine::Ircnow => vec![ircnow(valid)],
+        Engine::Ircnow => vec![bouncer(valid)],
     }
 }
 
@@ -127,24 +110,15 @@ fn soju(valid: &Valid) -> Value {
     if valid.spec.ident {
         ports.push(port("ident", IDENT_PORT));
     }
-    let mut mounts = vec![
-        mount_read_only("config", CONFIG_DIR),
-        mount_read_only("tls", TLS_DIR),
-        mount("run", "/run/soju"),
-        mount("tmp", "/tmp"),
-    ];
-    if volume::needed(valid) {
-        mounts.push(mount("data", "/data"));
-    }
     json!({
         "name": "soju",
         "image": valid.image,
         "command": ["/bin/sh", "-c", ENTRYPOINT, "soju-entrypoint"],
         "args": [crds::sidecar::ADMIN_SOCKET, RELOAD_FILE, format!("{CONFIG_DIR}/{SOJU_FILE}")],
         "ports": ports,
-        "resources": resources(valid),
-        "securityContext": security(),
-        "volumeMounts": mounts,
+        "resources": pod::resources(&valid.spec.resources),
+        "securityContext": confined(),
+        "volumeMounts": mounts(valid),
         "readinessProbe": { "tcpSocket": { "port": "irc" }, "periodSeconds": 5 },
         // soju connects every network at its start: it must not be killed for being slow then.
         "startupProbe": { "tcpSocket": { "port": "irc" }, "periodSeconds": 2, "failureThreshold": 60 },
@@ -153,15 +127,6 @@ fn soju(valid: &Valid) -> Value {
 }
 
 fn sidecar(valid: &Valid) -> Value {
-    let mut mounts = vec![
-        mount_read_only("config", CONFIG_DIR),
-        mount_read_only("tls", TLS_DIR),
-        mount("run", "/run/soju"),
-        mount("tmp", "/tmp"),
-    ];
-    if volume::needed(valid) {
-        mounts.push(mount("data", "/data"));
-    }
     json!({
         "name": "sidecar",
         "image": valid.sidecar_image,
@@ -169,26 +134,26 @@ fn sidecar(valid: &Valid) -> Value {
         "args": ["soju-sidecar", "--config", format!("{CONFIG_DIR}/{SIDECAR_FILE}")],
         "ports": [port("admin", SIDECAR_PORT)],
         "resources": { "requests": { "cpu": "5m", "memory": "16Mi" }, "limits": { "memory": "64Mi" } },
-        "securityContext": security(),
-        "volumeMounts": mounts,
+        "securityContext": confined(),
+        "volumeMounts": mounts(valid),
         "readinessProbe": { "httpGet": { "path": "/readyz", "port": "admin" }, "periodSeconds": 5 },
         "livenessProbe": { "httpGet": { "path": "/healthz", "port": "admin" }, "periodSeconds": 20 },
     })
 }
 
-fn ircnow(valid: &Valid) -> Value {
+fn bouncer(valid: &Valid) -> Value {
     json!({
         "name": "bouncer",
         "image": valid.image,
         "command": ["ircnow"],
-        "args": ["bouncer", "--config", format!("{CONFIG_DIR}/{IRCNOW_FILE}"), "--data-dir", "/data"],
+        "args": ["bouncer", "--config", format!("{CONFIG_DIR}/{}", ircnow::FILE), "--data-dir", ircnow::DATA_DIR],
         "ports": [port("irc", IRC_PORT), port("admin", SIDECAR_PORT)],
-        "resources": resources(valid),
-        "securityContext": security(),
+        "resources": pod::resources(&valid.spec.resources),
+        "securityContext": confined(),
         "volumeMounts": [
             mount_read_only("config", CONFIG_DIR),
             mount_read_only("tls", TLS_DIR),
-            mount("data", "/data"),
+            mount("data", ircnow::VOLUME),
             mount("tmp", "/tmp"),
         ],
         "readinessProbe": { "httpGet": { "path": "/readyz", "port": "admin" }, "periodSeconds": 5 },
@@ -200,11 +165,11 @@ fn volumes(valid: &Valid) -> Vec<Value> {
     let mut volumes = vec![
         // Mounted as folders, never as single files: those are not updated while the Pod runs.
         json!({ "name": "config", "secret": { "secretName": valid.names.config, "defaultMode": 0o440 } }),
-        json!({ "name": "tls", "secret": { "secretName": certificate::secret_name(valid), "defaultMode": 0o440 } }),
+        json!({ "name": "tls", "secret": { "secretName": valid.tls.secret(&valid.names.tls), "defaultMode": 0o440 } }),
         json!({ "name": "run", "emptyDir": { "medium": "Memory", "sizeLimit": "1Mi" } }),
         json!({ "name": "tmp", "emptyDir": { "sizeLimit": "64Mi" } }),
     ];
-    if volume::needed(valid) {
+    if super::has_volume(valid) {
         volumes.push(json!({ "name": "data", "persistentVolumeClaim": { "claimName": valid.names.volume } }));
     }
     volumes

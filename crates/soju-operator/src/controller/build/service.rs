@@ -1,17 +1,21 @@
 //! The Service: IRC, WebSocket, ident.
 
+use crds::soju::Engine;
+use operator::expose::{Irc, Web};
 use operator::resources::Parent;
 use operator::{Desired, kinds};
 use serde_json::{Value, json};
 
-use super::super::validate::{Irc, Valid, Web};
+use super::super::validate::Valid;
 use crate::soju::IRC_PORT;
 
 /// The Service.
 pub fn service(parent: &Parent, valid: &Valid) -> Desired {
     let mut ports = vec![port("irc", i32::from(IRC_PORT))];
-    match valid.web {
+    match valid.doors.web {
         Web::None => {}
+        // The engine Ircnow takes WebSockets on the port of IRC, with TLS.
+        _ if valid.spec.engine == Engine::Ircnow => ports.push(port_to("wss", 443, "irc")),
         Web::Route => ports.push(port("wss", 443)),
         Web::Gateway | Web::Ingress => ports.push(port("ws", 80)),
     }
@@ -20,7 +24,7 @@ pub fn service(parent: &Parent, valid: &Valid) -> Desired {
     }
     let mut spec = json!({ "selector": super::selector(valid), "ports": ports, "type": "ClusterIP" });
     let mut annotations = json!({});
-    if valid.irc == Irc::LoadBalancer {
+    if valid.doors.irc == Irc::LoadBalancer {
         spec["type"] = "LoadBalancer".into();
         // The bouncer sees who connects, for its logs and its limits.
         spec["externalTrafficPolicy"] = "Local".into();
@@ -37,5 +41,9 @@ pub fn service(parent: &Parent, valid: &Valid) -> Desired {
 }
 
 fn port(name: &str, port: i32) -> Value {
-    json!({ "name": name, "port": port, "targetPort": name, "protocol": "TCP" })
+    port_to(name, port, name)
+}
+
+fn port_to(name: &str, port: i32, target: &str) -> Value {
+    json!({ "name": name, "port": port, "targetPort": target, "protocol": "TCP" })
 }
