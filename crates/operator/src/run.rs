@@ -307,7 +307,11 @@ impl<O: Operator> Watches<O> {
             for kind in missing {
                 match definitions::find(&self.shared.client, kind).await {
                     Ok(Some(served)) => self.begin(kind, served),
-                    Ok(None) if kind.optional => Arc::clone(&self).search(kind),
+                    Ok(None) if kind.optional => {
+                        // The API server may have been away when it was asked before.
+                        self.forget(kind);
+                        Arc::clone(&self).search(kind);
+                    }
                     Ok(None) => {
                         self.note(kind, "its definition is not installed");
                         rest.push(kind);
@@ -377,6 +381,12 @@ impl<O: Operator> Watches<O> {
         if before.as_deref() != Some(why) {
             tracing::info!(kind = kind.id(), why, "waiting");
         }
+        self.say();
+    }
+
+    /// A kind is not waited for any more.
+    fn forget(&self, kind: &'static Kind) {
+        self.broken.lock().unwrap_or_else(PoisonError::into_inner).remove(kind);
         self.say();
     }
 
