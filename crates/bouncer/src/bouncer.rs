@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use contracts::{AccountData, Accounts, Bouncers, WellKnownNetwork};
+use contracts::{AccountData, Accounts, Bouncers, Sub, WellKnownNetwork};
 use history::History;
 use irc_client::HostLimiter;
 use irc_server::{Door, DoorConfig, DoorMetrics, ListenerSpec};
@@ -136,6 +136,7 @@ impl Bouncer {
             roots: deps.roots,
             metrics,
             well_known: well_known::list(deps.local, config.well_known.as_deref())?,
+            only: config.account.map(Sub),
             server_name: config.server_name.clone(),
             page_limit: config.page_limit,
             seen: SeenCursors::default(),

@@ -22,6 +22,8 @@ service::config! {
         pub database: Option<SecretString>,
         /// Database of messages; a file in the data folder where none is named.
         pub history: Option<SecretString>,
+        /// The account this bouncer is for, by its id: nobody else is let in or connected. Everybody is where none is named.
+        pub account: Option<uuid::Uuid>,
         /// File with the networks on offer, in place of the list that is compiled in.
         pub well_known: Option<std::path::PathBuf>,
         /// How many connections to one host may begin at once, over all users.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bouncer_core::{ConnId, Cursor};
-use contracts::{Accounts, NetworkId, WellKnownNetwork};
+use contracts::{Accounts, CallError, CallResult, NetworkId, Sub, WellKnownNetwork};
 use history::History;
 use irc_client::{Dial, HostLimiter};
 use service::dialer::Guarded;
@@ -34,6 +34,8 @@ pub struct Context {
     pub metrics: BouncerMetrics,
     /// The networks on offer.
     pub well_known: Vec<WellKnownNetwork>,
+    /// The one account this bouncer is for; all where there is none.
+    pub only: Option<Sub>,
     /// The name the bouncer calls itself.
     pub server_name: String,
     /// The most lines of one page of history.
@@ -44,7 +46,18 @@ pub struct Context {
     pub next_conn: AtomicU64,
 }
 
+/// What anybody else is told at a bouncer that is for one account.
+const SOMEBODY_ELSES: &str = "This bouncer belongs to another account. Log in at your own.";
+
 impl Context {
+    /// Whether this bouncer serves an account, or why it does not.
+    pub fn serves(&self, sub: Sub) -> CallResult<()> {
+        match self.only {
+            Some(only) if only != sub => Err(CallError::Forbidden { reason: SOMEBODY_ELSES.to_owned() }),
+            Some(_) | None => Ok(()),
+        }
+    }
+
     /// A number no connection of this process had before.
     pub fn conn_id(&self) -> ConnId {
         ConnId(self.next_conn.fetch_add(1, Ordering::Relaxed))

@@ -61,7 +61,10 @@ impl Backend for BouncerBackend {
                 SaslAnswer::Challenge { payload, continuation }
             }
             Ok(Ok(contracts::SaslAnswer::Success { login })) => {
-                SaslAnswer::Success { account: login.account.username.clone(), login: *login }
+                match self.hub.context().serves(login.account.sub) {
+                    Ok(()) => SaslAnswer::Success { account: login.account.username.clone(), login: *login },
+                    Err(error) => SaslAnswer::Refused { text: error.to_string() },
+                }
             }
             Ok(Ok(contracts::SaslAnswer::Refused { text })) => SaslAnswer::Refused { text },
             Ok(Err(error)) => {

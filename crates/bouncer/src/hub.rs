@@ -39,8 +39,10 @@ impl Hub {
         &self.context
     }
 
-    /// The account in memory, brought there if it is not. `NotFound` if gatekeeper does not know it.
+    /// The account in memory, brought there if it is not. `NotFound` if gatekeeper does not know it, `Forbidden` if this
+    /// bouncer is for another one.
     pub async fn resident(&self, sub: Sub) -> CallResult<Arc<Resident>> {
+        self.context.serves(sub)?;
         let cell = self.cell(sub);
         let resident = cell
             .get_or_try_init(|| async {
@@ -56,6 +58,7 @@ impl Hub {
 
     /// The same for an account gatekeeper has just told us of.
     pub async fn resident_of(&self, account: &Account) -> CallResult<Arc<Resident>> {
+        self.context.serves(account.sub)?;
         let cell = self.cell(account.sub);
         let resident = cell
             .get_or_try_init(|| async {
@@ -137,6 +140,7 @@ impl Hub {
             stream::iter(page)
                 .for_each_concurrent(BRING_UP, |row| async move {
                     if row.account.status == Status::Active
+                        && self.context.serves(row.sub).is_ok()
                         && let Err(error) = self.resident(row.sub).await
                     {
                         tracing::error!(sub = %row.sub, %error, "an account could not be brought up");

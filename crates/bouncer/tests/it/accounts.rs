@@ -1,11 +1,12 @@
 //! What gatekeeper says reaches the devices: suspension, revocation, deletion, being away.
 
-use contracts::{ChangeKind, Status};
+use contracts::{CallError, ChangeKind, Status};
 use entitlements::{Amount, Limit, Limits};
 use testkit::eventually;
 use testkit::irc::{Client, base64};
 
 use crate::gatekeeper::PASSWORD;
+use crate::upstreams::Scripted;
 use crate::world::World;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -102,4 +103,31 @@ async fn a_deleted_account_leaves_nothing() {
         left.is_empty().then_some(())
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bouncer_for_one_account_lets_in_and_connects_nobody_else() {
+    let mut world = World::new().await;
+    let (hers, ours) = (Scripted::new().await, Scripted::new().await);
+    // In this order: what is brought up first would be mallory.
+    for (name, upstream) in [("mallory", &hers), ("alice", &ours)] {
+        world.gatekeeper.account(name);
+        world.add_network(name, "net", upstream.port(), &[]).await;
+        upstream.registered(name).await;
+    }
+    // The same rows, now for alice alone: mallory's stay, and nothing of them runs.
+    world.stop().await;
+    world.account = Some("alice".to_owned());
+    world.start().await;
+    ours.registered("alice").await;
+    assert!(!hers.is_knocked_at(), "somebody else was connected");
+    world.device("alice", "").await;
+
+    let mut mallory = Client::connect_tls(world.addresses().tls.port()).await.unwrap();
+    assert!(mallory.register_sasl("mallory", PASSWORD, "").await.is_err());
+    let said = mallory.seen.join("\n");
+    assert!(said.contains("belongs to another account"), "{said}");
+    let refused = world.calls().networks(&world.call("mallory")).await;
+    assert!(matches!(refused, Err(CallError::Forbidden { .. })), "{refused:?}");
+    assert_eq!(world.calls().networks(&world.call("alice")).await.unwrap().len(), 1);
 }

@@ -32,6 +32,8 @@ pub struct World {
     folder: TempDir,
     /// How many connections to one host begin at once.
     host_burst: u32,
+    /// The one account the bouncer is for.
+    pub account: Option<String>,
 }
 
 impl World {
@@ -51,6 +53,7 @@ impl World {
             keys: Arc::new(Keyring::ephemeral().unwrap()),
             folder: tempfile::tempdir().unwrap(),
             host_burst,
+            account: None,
         };
         world.start().await;
         world
@@ -58,8 +61,9 @@ impl World {
 
     pub async fn start(&mut self) {
         let source = Source::from_toml(&format!(
-            "[bouncer]\nlisten = '127.0.0.1:0'\nlisten_tls = '127.0.0.1:0'\nhost_burst = {}\nhost_interval = '1h'\n",
-            self.host_burst
+            "[bouncer]\nlisten = '127.0.0.1:0'\nlisten_tls = '127.0.0.1:0'\nhost_burst = {}\nhost_interval = '1h'\n{}",
+            self.host_burst,
+            self.account.as_ref().map(|name| format!("account = '{}'\n", self.gatekeeper.account(name).sub)).unwrap_or_default(),
         ))
         .unwrap();
         let data = DataDir::open(self.folder.path().join("data")).unwrap();
