@@ -1,6 +1,6 @@
 //! `ircnow ergo-operator` and `ircnow ergo-sidecar`: hosted networks on Kubernetes.
 
-use std::io::Read as _;
+use std::io::{BufRead as _, Read as _};
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
@@ -66,7 +66,8 @@ pub async fn sidecar(common: Common, args: SidecarArgs) -> Result<()> {
     }
     if let Some(socket) = args.ask {
         let mut question = String::new();
-        std::io::stdin().take(64 * 1024).read_to_string(&mut question)?;
+        // Ergo writes one line and keeps the pipe open until it has its answer.
+        std::io::stdin().lock().take(64 * 1024).read_line(&mut question)?;
         let answer = sidecar::answers::ask(&socket, &question).await;
         say(answer.with_context(|| format!("asking {}", socket.display()))?.trim_end());
         return Ok(());
