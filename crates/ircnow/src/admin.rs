@@ -94,6 +94,19 @@ pub enum AdminCommand {
         #[arg(long)]
         yes: String,
     },
+    /// Say who may use a bouncer or network of a cluster, or list those of an account. What nobody said lets nobody in.
+    Server {
+        /// Whose it is.
+        username: String,
+        /// Which: `bouncer-<uid>` or `network-<uid>`, with the UID of its resource. All of the account without one.
+        server: Option<String>,
+        /// Who may use it: `owner`, `members`, `accounts` (everybody with an account), or `none` to forget it.
+        #[arg(long, default_value = "owner")]
+        access: String,
+        /// A member, for `members`; may be given several times.
+        #[arg(long)]
+        member: Vec<String>,
+    },
     /// Write everything into one archive.
     Backup {
         /// The archive to write (`.tar.gz`).

@@ -26,6 +26,14 @@ struct Role {
     config: RoleConfig,
     http: HttpClient,
     bearer: Arc<dyn Bearer>,
+    /// As what others call this process, and as what it calls gatekeeper.
+    audiences: Audiences,
+}
+
+/// Whom tokens are made for.
+struct Audiences {
+    ours: String,
+    gatekeepers: &'static str,
 }
 
 impl Role {
@@ -42,8 +50,14 @@ impl Role {
         map(&base.sites.auth, config.gatekeeper_site);
         map(&base.sites.my, config.portal_site);
         map(&base.sites.root, config.portal_site);
-        let tokens = ServiceTokens::new(http.clone(), base.sites.auth.as_str(), name, &base.secret_of(name))?;
-        Ok(Self { base, config, http, bearer: Arc::new(tokens) })
+        let (id, secret, gatekeepers) = match (&config.client_id, &config.client_secret) {
+            (Some(id), Some(secret)) => (id.clone(), secret.clone(), gatekeeper::DEDICATED_AUDIENCE),
+            (None, None) => (name.to_owned(), base.secret_of(name), "gatekeeper"),
+            _ => anyhow::bail!("role.client_id and role.client_secret belong together: set both, or none"),
+        };
+        let tokens = ServiceTokens::new(http.clone(), base.sites.auth.as_str(), &id, &secret)?;
+        let audiences = Audiences { ours: id, gatekeepers };
+        Ok(Self { base, config, http, bearer: Arc::new(tokens), audiences })
     }
 
     fn client(&self, of: &Url, audience: &'static str) -> Client {
@@ -51,7 +65,7 @@ impl Role {
     }
 
     fn accounts(&self) -> Arc<dyn Accounts> {
-        Arc::new(AccountsClient::new(self.client(&self.config.gatekeeper, "gatekeeper")))
+        Arc::new(AccountsClient::new(self.client(&self.config.gatekeeper, self.audiences.gatekeepers)))
     }
 
     fn bouncers(&self) -> Arc<dyn Bouncers> {
@@ -122,8 +136,8 @@ pub async fn bouncer(common: Common) -> Result<()> {
         async move { Ok(kept.reseal().await?) }
     });
     tracing::info!(plain = %bouncer.addresses().plain, tls = %bouncer.addresses().tls, "the door is open");
-    let internal =
-        wiring::guarded(&role.verifier()?, "bouncer", &["portal", "gatekeeper"], bouncer.internal());
+    let callers = &["portal", "gatekeeper"];
+    let internal = wiring::guarded(&role.verifier()?, &role.audiences.ours, callers, bouncer.internal());
     role.serve(None, internal).await
 }
 

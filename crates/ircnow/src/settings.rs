@@ -35,6 +35,11 @@ service::config! {
         pub portal: Url = "http://127.0.0.1:9103",
         /// Where gatekeeper's pages are really served, past DNS, where its public name does not resolve from here.
         pub gatekeeper_site: Option<SocketAddr>,
+        /// Who this process is at gatekeeper, where it is none of the installation's own services: the client id an operator gave
+        /// a dedicated bouncer (`bouncer-<uid>`). `role.gatekeeper` is then `/dedicated/` on gatekeeper's site.
+        pub client_id: Option<String>,
+        /// The secret that belongs to `client_id`.
+        pub client_secret: Option<SecretString>,
         /// Where the portal's pages are really served, past DNS.
         pub portal_site: Option<SocketAddr>,
         /// A PEM file with the authorities that sign our own sites, where the system does not know them.

@@ -302,7 +302,7 @@ pub fn admin_router(base: &Base, internal: Router) -> Router {
 /// Lets only `callers` call `internal`, with tokens of the issuer meant for `audience`.
 pub fn guarded(
     verifier: &TokenVerifier,
-    audience: &'static str,
+    audience: &str,
     callers: &'static [&'static str],
     internal: Router,
 ) -> Router {

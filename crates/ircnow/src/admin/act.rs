@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use bouncer::Bouncer;
-use contracts::{Account, Role, Status};
+use contracts::{Account, IrcServer, Role, ServerAccess, ServerId, Status};
 use entitlements::{Amount, Limit, Override, Plan};
 use gatekeeper::admin::Admin;
 use portal::Portal;
@@ -89,6 +89,10 @@ pub async fn act(context: &Context, admin: &Admin, command: AdminCommand) -> Res
             admin.delete(&username).await?;
             Ok(format!("{username} is being deleted everywhere."))
         }
+        AdminCommand::Server { username, server, access, member } => match server {
+            None => servers(admin, &username).await,
+            Some(server) => server_said(admin, &username, &server, &access, member).await,
+        },
         AdminCommand::Backup { file, with_key } => backup::write(&context.data, &file, with_key).await,
         AdminCommand::Restore { .. } => {
             bail!("a backup is restored into an empty folder, never into a running one")
@@ -123,6 +127,41 @@ async fn rotate_key(context: &Context, admin: &Admin) -> Result<String> {
         "{done}\nThe new key is the first line of {}. The lines below it still open older backups.",
         path.display()
     ))
+}
+
+async fn servers(admin: &Admin, username: &str) -> Result<String> {
+    let mut text = String::new();
+    for server in admin.servers(username).await? {
+        let access = match server.access {
+            ServerAccess::Owner => "owner",
+            ServerAccess::Members => "members",
+            ServerAccess::Accounts => "accounts",
+        };
+        text.push_str(&format!("{} {access:<8} {}\n", server.id, server.members.join(" ")));
+    }
+    Ok(if text.is_empty() { format!("{username} has no server.") } else { text })
+}
+
+async fn server_said(
+    admin: &Admin,
+    username: &str,
+    server: &str,
+    access: &str,
+    members: Vec<String>,
+) -> Result<String> {
+    let id: ServerId = server.parse().with_context(|| format!("`{server}` is no server"))?;
+    let (access, words) = match access {
+        "owner" => (ServerAccess::Owner, "its owner alone"),
+        "members" => (ServerAccess::Members, "its owner and its members"),
+        "accounts" => (ServerAccess::Accounts, "everybody with an account"),
+        "none" => {
+            admin.drop_server(username, id).await?;
+            return Ok(format!("{id} lets nobody in any more."));
+        }
+        other => bail!("there is no access {other}: say owner, members, accounts or none"),
+    };
+    admin.put_server(username, IrcServer { id, access, members }).await?;
+    Ok(format!("{id} belongs to {username} and lets in {words}."))
 }
 
 async fn users(admin: &Admin, part: &str) -> Result<String> {

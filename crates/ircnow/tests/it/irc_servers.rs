@@ -4,15 +4,19 @@
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
+use secrecy::ExposeSecret as _;
 use tempfile::TempDir;
 use testkit::irc::{Client, base64};
 use testkit::parts::Part;
-use testkit::{Process, net, part};
+use testkit::{Process, eventually, net, part};
 
 use crate::account::Account;
 use crate::installation::{Installation, Layout};
 
 const SECRET: &str = "a-secret-of-this-test-only";
+/// What the operators, and gatekeeper, derive the secrets of customers' servers from.
+const DERIVED_FROM: &str = "another-secret-of-this-test-only";
+const UID: &str = "5a0dd2a4-33cb-4a5e-9b2f-3d0a9d3b8a11";
 /// The configuration of the tests' Ergo, to which the accounts of gatekeeper are added.
 const ERGO: &str = include_str!("../../../testkit/src/networks/ergo.yaml");
 
@@ -37,8 +41,19 @@ impl Server {
     }
 
     fn soju(at: &Installation) -> Result<Self> {
+        Self::soju_as(at, "irc-server", SECRET)
+    }
+
+    /// soju with the client the operator gives a `SojuBouncer` of this UID.
+    fn bouncer(at: &Installation) -> Result<Self> {
+        let id = soju_operator::credentials::client_id(UID);
+        let secret = soju_operator::credentials::client_secret(&DERIVED_FROM.into(), &id);
+        Self::soju_as(at, &id, secret.expose_secret())
+    }
+
+    fn soju_as(at: &Installation, id: &str, secret: &str) -> Result<Self> {
         Self::start(at, |folder, port| {
-            let issuer = at.url("auth", "").replace("http://", &format!("http://irc-server:{SECRET}@"));
+            let issuer = at.url("auth", "").replace("http://", &format!("http://{id}:{secret}@"));
             let text = format!(
                 "hostname soju.test\nlisten irc+insecure://127.0.0.1:{port}\ndb sqlite3 {0}/soju.db\n\
                  message-store memory\nauth oauth2 {issuer}\nenable-user-on-auth true\n",
@@ -53,10 +68,21 @@ impl Server {
     }
 
     fn ergo(at: &Installation) -> Result<Self> {
+        Self::ergo_as(at, "irc-server", SECRET)
+    }
+
+    /// Ergo with the client the operator gives an `ErgoNetwork` of this UID.
+    fn network(at: &Installation) -> Result<Self> {
+        use ergo_operator::credentials::{Purpose, client_id, derive};
+        let secret = derive(&DERIVED_FROM.into(), UID, Purpose::Client);
+        Self::ergo_as(at, &client_id(UID), secret.expose_secret())
+    }
+
+    fn ergo_as(at: &Installation, id: &str, secret: &str) -> Result<Self> {
         Self::start(at, |folder, port| {
             let asks = format!(
                 "accounts:\n  oauth2:\n    enabled: true\n    autocreate: true\n    introspection-url: \"{}\"\n    \
-                 introspection-timeout: 10s\n    client-id: irc-server\n    client-secret: {SECRET}\n",
+                 introspection-timeout: 10s\n    client-id: {id}\n    client-secret: {secret}\n",
                 at.url("auth", "/introspect")
             );
             let text = ERGO.replace("@PORT@", &port.to_string()).replace("accounts:\n", &asks);
@@ -69,6 +95,28 @@ impl Server {
             anyhow::ensure!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
             let mut command = Command::new(program);
             command.args(["run", "--quiet", "--conf"]).arg(config);
+            Ok(command)
+        })
+    }
+
+    /// `ircnow bouncer` for one account, with what the operator gives a `SojuBouncer` of the engine `Ircnow`: nothing of the
+    /// installation but its addresses.
+    fn dedicated(at: &Installation, sub: &str) -> Result<Self> {
+        let id = soju_operator::credentials::client_id(UID);
+        let secret = soju_operator::credentials::client_secret(&DERIVED_FROM.into(), &id);
+        Self::start(at, |folder, port| {
+            let mut command = at.command(&["bouncer"]);
+            command
+                .env_remove("IRCNOW_GATEKEEPER_CLIENT_SECRET")
+                .env("IRCNOW_DATA_DIR", folder.path().join("data"))
+                .env("IRCNOW_BOUNCER_ACCOUNT", sub)
+                .env("IRCNOW_BOUNCER_LISTEN", format!("127.0.0.1:{port}"))
+                .env("IRCNOW_BOUNCER_LISTEN_TLS", "127.0.0.1:0")
+                .env("IRCNOW_ROLE_ADMIN_LISTEN", "127.0.0.1:0")
+                .env("IRCNOW_ROLE_GATEKEEPER", at.url("auth", "/dedicated/"))
+                .env("IRCNOW_ROLE_GATEKEEPER_SITE", format!("127.0.0.1:{}", at.http))
+                .env("IRCNOW_ROLE_CLIENT_ID", id)
+                .env("IRCNOW_ROLE_CLIENT_SECRET", secret.expose_secret());
             Ok(command)
         })
     }
@@ -111,8 +159,11 @@ impl Server {
 
 /// An installation that servers may ask, with alice and carol and their app passwords.
 async fn installation() -> (Installation, String, String) {
-    let environment =
-        [("IRCNOW_GATEKEEPER_INTROSPECTION_SECRET", SECRET), ("IRCNOW_UP_LOCAL_NETWORK", "false")];
+    let environment = [
+        ("IRCNOW_GATEKEEPER_INTROSPECTION_SECRET", SECRET),
+        ("IRCNOW_GATEKEEPER_CLIENT_SECRET", DERIVED_FROM),
+        ("IRCNOW_UP_LOCAL_NETWORK", "false"),
+    ];
     let at = Installation::start(Layout::OneProcess, &environment).unwrap();
     let mut passwords = Vec::new();
     for name in ["alice", "carol"] {
@@ -164,6 +215,74 @@ async fn ergo_lets_in_who_gatekeeper_vouches_for() {
     ergo.bearer("carol", &carol).await.unwrap();
     at.admin(&["resume", "alice"]).unwrap();
     ergo.bearer("alice", &alice).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_dedicated_soju_lets_in_its_owner_and_nobody_else() {
+    part!(Soju);
+    let (at, alice, carol) = installation().await;
+    let soju = Server::bouncer(&at).unwrap();
+    assert!(soju.plain("alice", &alice).await.is_err(), "nobody said whose it is");
+    let id = format!("bouncer-{UID}");
+    at.admin(&["server", "alice", &id]).unwrap();
+    soju.plain("alice", &alice).await.unwrap();
+    soju.bearer("alice", &alice).await.unwrap();
+    // carol's password is good, at the shared bouncer and at her own.
+    assert!(soju.plain("carol", &carol).await.is_err(), "it is not hers");
+    assert!(soju.bearer("carol", &carol).await.is_err(), "it is not hers");
+    assert!(at.admin(&["server", "carol", &id]).is_err(), "a server is never given away");
+    at.admin(&["suspend", "alice", "for a test"]).unwrap();
+    assert!(soju.plain("alice", &alice).await.is_err());
+    at.admin(&["resume", "alice"]).unwrap();
+    soju.plain("alice", &alice).await.unwrap();
+    at.admin(&["server", "alice", &id, "--access", "none"]).unwrap();
+    assert!(soju.plain("alice", &alice).await.is_err());
+}
+
+#[tokio::test]
+async fn a_bouncer_of_ones_own_lets_in_its_account_and_nobody_else() {
+    let (at, alice, carol) = installation().await;
+    let shown = at.admin(&["show", "alice"]).unwrap();
+    let sub = shown.lines().find_map(|line| line.strip_prefix("id")).unwrap().trim().to_owned();
+    at.admin(&["server", "alice", &format!("bouncer-{UID}")]).unwrap();
+    let bouncer = Server::dedicated(&at, &sub).unwrap();
+    let mut device =
+        eventually("it follows gatekeeper", || async { bouncer.plain("alice", &alice).await.ok() }).await;
+    let mut carols = Client::connect(bouncer.port).await.unwrap();
+    assert!(carols.register_sasl("carol", &carol, "").await.is_err(), "it is not hers");
+    let said = carols.seen.join("\n");
+    assert!(said.contains("belongs to another account"), "{said}");
+
+    // Who is suspended is gone at once, and comes back with the account.
+    at.admin(&["suspend", "alice", "for a test"]).unwrap();
+    device.wait_for_end().await.unwrap();
+    assert!(bouncer.plain("alice", &alice).await.is_err());
+    at.admin(&["resume", "alice"]).unwrap();
+    eventually("alice is back", || async { bouncer.plain("alice", &alice).await.ok() }).await;
+    // A bouncer gatekeeper was told to forget asks in vain.
+    at.admin(&["server", "alice", &format!("bouncer-{UID}"), "--access", "none"]).unwrap();
+    assert!(bouncer.plain("alice", &alice).await.is_err());
+}
+
+#[tokio::test]
+async fn a_hosted_ergo_lets_in_its_members_or_everybody() {
+    part!(Ergo);
+    let (at, alice, carol) = installation().await;
+    let ergo = Server::network(&at).unwrap();
+    assert!(ergo.bearer("alice", &alice).await.is_err(), "nobody said whose it is");
+    let id = format!("network-{UID}");
+    at.admin(&["server", "alice", &id, "--access", "members"]).unwrap();
+    ergo.bearer("alice", &alice).await.unwrap();
+    assert!(ergo.bearer("carol", &carol).await.is_err(), "she is no member");
+    at.admin(&["server", "alice", &id, "--access", "members", "--member", "carol"]).unwrap();
+    ergo.bearer("carol", &carol).await.unwrap();
+    at.admin(&["suspend", "carol", "for a test"]).unwrap();
+    assert!(ergo.bearer("carol", &carol).await.is_err());
+    at.admin(&["resume", "carol"]).unwrap();
+    at.admin(&["server", "alice", &id]).unwrap();
+    assert!(ergo.bearer("carol", &carol).await.is_err(), "it is its owner's alone now");
+    at.admin(&["server", "alice", &id, "--access", "accounts"]).unwrap();
+    ergo.bearer("carol", &carol).await.unwrap();
 }
 
 #[tokio::test]
