@@ -113,9 +113,12 @@ impl Life {
     /// Waits until it stands still at its last step or `done` says that it got through without coming there; then
     /// `kill -9`. Returns the step it died at, if it did.
     pub async fn end<F: Future<Output = bool>>(mut self, done: impl Fn() -> F) -> Result<Option<String>> {
-        let end = Instant::now() + PATIENCE;
+        let (mut said, mut since) = (0, Instant::now());
         loop {
             let lines = self.lines();
+            if lines.len() != said {
+                (said, since) = (lines.len(), Instant::now());
+            }
             if let [.., step, last] = lines.as_slice()
                 && last == STANDS
             {
@@ -128,8 +131,8 @@ impl Life {
                 return Ok(None);
             }
             ensure!(
-                Instant::now() < end,
-                "neither dead nor done within {PATIENCE:?} after {lines:?}:\n{}",
+                since.elapsed() < PATIENCE * 2,
+                "neither dead nor done, and no step for long, after {lines:?}:\n{}",
                 self.output()
             );
             tokio::time::sleep(Duration::from_millis(20)).await;
