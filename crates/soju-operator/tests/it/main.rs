@@ -3,6 +3,7 @@
 
 mod children;
 mod definitions;
+mod engine;
 mod fields;
 mod life;
 mod paper;
