@@ -4,6 +4,7 @@
 mod children;
 mod definitions;
 mod engine;
+mod faults;
 mod fields;
 mod life;
 mod paper;

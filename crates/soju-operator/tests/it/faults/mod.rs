@@ -1,0 +1,4 @@
+//! What happens when the operator dies, or when there are two.
+
+mod leaders;
+mod life;
