@@ -86,7 +86,9 @@ async fn an_export_holds_everything_but_secrets(world: World) {
     let chunks: Vec<ExportChunk> =
         world.gate.data().export(&call).await.unwrap().map(Result::unwrap).collect().await;
     let names: Vec<&str> = chunks.iter().map(|chunk| chunk.path.as_str()).collect();
-    assert_eq!(names, ["account.json", "credentials.json", "sessions.json", "security-events.json"]);
+    let all =
+        ["account.json", "credentials.json", "sessions.json", "security-events.json", "irc-servers.json"];
+    assert_eq!(names, all);
     let all = chunks.iter().map(|chunk| String::from_utf8_lossy(&chunk.bytes)).collect::<String>();
     assert!(all.contains("irssi") && all.contains("Firefox"));
     assert!(!all.contains(&made.secret) && !all.contains("argon2"));
