@@ -93,6 +93,7 @@ pub async fn run(path: &std::path::Path, shutdown: Shutdown) -> Result<(), Sidec
     let mut watch = reload::Watch::new(path.to_owned(), mark);
     let mut tick = tokio::time::interval(PERIOD);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut turned_away = 0;
     for look in 0_u64.. {
         tokio::select! {
             () = shutdown.cancelled() => break,
@@ -101,7 +102,11 @@ pub async fn run(path: &std::path::Path, shutdown: Shutdown) -> Result<(), Sidec
         let config = watch.config(&live);
         let server = Server::of(&config.door)?;
         let seldom = look.is_multiple_of(SELDOM);
-        if seldom || matches!(server, Server::Api { .. }) || !shared.get().answering {
+        let state = shared.get();
+        // Somebody was turned away by what may be an old count.
+        let refused = state.turned_away != turned_away;
+        turned_away = state.turned_away;
+        if seldom || refused || matches!(server, Server::Api { .. }) || !state.answering {
             observe(&server, &shared, &config, seldom).await;
         }
         watch.reload(&server, &shared).await;

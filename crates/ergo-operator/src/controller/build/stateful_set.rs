@@ -64,7 +64,15 @@ fn ergo(installation: &Installation, valid: &Valid) -> Value {
     if valid.spec.plaintext_in_cluster {
         ports.push(port("irc", paths::PLAIN_PORT));
     }
-    let probe = |period: i32, failures: i32| json!({ "tcpSocket": { "port": "ircs" }, "periodSeconds": period, "failureThreshold": failures });
+    // The sidecar asks Ergo from inside the Pod. Whoever only tries its port is a client to Ergo, is asked about and
+    // counted, and many tries from a node's address are a flood.
+    let probe = |period: i32, failures: i32| {
+        json!({
+            "httpGet": { "path": "/readyz", "port": paths::SIDECAR_PORT },
+            "periodSeconds": period,
+            "failureThreshold": failures,
+        })
+    };
     json!({
         "name": "ergo",
         "image": valid.image,
@@ -75,8 +83,9 @@ fn ergo(installation: &Installation, valid: &Valid) -> Value {
         "ports": ports,
         "resources": pod::resources(&valid.spec.resources),
         "startupProbe": probe(2, 60),
-        "readinessProbe": probe(5, 2),
-        "livenessProbe": probe(20, 3),
+        // Long enough for a sidecar to be started again: clients keep their server meanwhile.
+        "readinessProbe": probe(5, 6),
+        "livenessProbe": probe(60, 5),
         "securityContext": confined(),
         "volumeMounts": [
             mount_read_only("config", paths::CONFIG_DIR),
