@@ -2,14 +2,14 @@
 SHELL := /usr/bin/env bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run build design test check lint fuzz bench parts clean
+.PHONY: help run build design test check lint fuzz bench bench-operators parts clean
 
 CARGO ?= cargo
 RUN_ARGS ?=
 FUZZ_SECONDS ?= 60
 
 help: ## show what there is
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
 
 run: build ## build and serve everything on this machine
 	@tools/parts network
@@ -53,6 +53,12 @@ fuzz: ## fuzz every parser for a minute each (nightly); FUZZ_SECONDS=20 for less
 
 bench: design ## measure: figures as docs/benchmarks.md explains them
 	$(CARGO) bench --locked --workspace
+
+bench-operators: export FLEET ?= 5000
+bench-operators: export FLEET_REST ?= 60
+bench-operators: export FLEET_PLOT ?= $(CURDIR)/docs/images/operators.svg
+bench-operators: parts ## measure an operator of thousands on a real API server; FLEET=500 for less
+	$(CARGO) test --locked --release -p soju-operator --test it fleet -- --nocapture
 
 clean:
 	$(CARGO) clean

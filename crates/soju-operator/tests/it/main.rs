@@ -5,6 +5,7 @@ mod children;
 mod definitions;
 mod engine;
 mod faults;
+mod fleet;
 mod fields;
 mod life;
 mod paper;

@@ -24,7 +24,7 @@ use crate::world::DIGEST;
 /// An operator in this process.
 pub struct Running {
     shutdown: Shutdown,
-    readiness: Readiness,
+    pub readiness: Readiness,
     writes: Arc<AtomicUsize>,
 }
 
@@ -36,7 +36,8 @@ impl Running {
         running
     }
 
-    fn begin(told: &Value, client: Client) -> Self {
+    /// Starts one with a client.
+    pub fn begin(told: &Value, client: Client) -> Self {
         let running = Self { shutdown: Shutdown::new(), readiness: Readiness::new(), writes: Arc::default() };
         // It is not ready before it has said what it waits for.
         let begun = running.readiness.part("begun");
@@ -75,7 +76,7 @@ impl Running {
 }
 
 /// The client of a kubeconfig file.
-async fn client_of(told: &Value) -> Client {
+pub async fn client_of(told: &Value) -> Client {
     service::tls::install_provider();
     let file = told["kubeconfig"].as_str().unwrap();
     let config = Kubeconfig::read_from(file).unwrap();
@@ -134,8 +135,19 @@ async fn an_operator_in_a_process_of_its_own() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         here.say("ready");
+        while here.settings["figures"] == true {
+            here.say(&format!("figures {}", looks(&metrics)));
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
     };
     tokio::join!(running, telling);
+}
+
+/// How many looks at a resource came to their end.
+fn looks(metrics: &Metrics) -> u64 {
+    let text = metrics.encode();
+    let line = text.lines().find(|line| line.starts_with("ircnow_operator_reconcile_duration_seconds_count"));
+    line.and_then(|line| line.rsplit(' ').next()?.parse().ok()).unwrap_or_default()
 }
 
 /// The path of the test above.
