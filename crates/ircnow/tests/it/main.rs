@@ -16,6 +16,7 @@ mod keycloak;
 mod keycloak_ends;
 mod kill;
 mod local_network;
+mod operators;
 mod pages;
 mod person;
 mod revoked;

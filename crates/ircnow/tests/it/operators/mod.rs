@@ -1,0 +1,6 @@
+//! What the operators make really runs: their own Pods by the manifests of `deploy/operators`, bouncers and networks in
+//! Pods of the test node, and IRC clients that talk through each.
+
+mod ergo;
+mod soju;
+mod world;
