@@ -135,7 +135,10 @@ async fn an_operator_in_a_process_of_its_own() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         here.say("ready");
-        while here.settings["figures"] == true {
+        if here.settings["figures"] != true {
+            return;
+        }
+        loop {
             here.say(&format!("figures {}", looks(&metrics)));
             tokio::time::sleep(Duration::from_secs(1)).await;
         }

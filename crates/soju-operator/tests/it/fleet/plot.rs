@@ -12,9 +12,12 @@ pub struct Sample {
     pub memory: f64,
 }
 
+/// The seconds so far, and at which of them what began.
+type Course = (Vec<Sample>, Vec<(usize, &'static str)>);
+
 pub struct Plot {
     count: usize,
-    inner: Mutex<(Vec<Sample>, Vec<(usize, &'static str)>)>,
+    inner: Mutex<Course>,
 }
 
 const WIDTH: f64 = 880.0;
@@ -44,7 +47,7 @@ impl Plot {
         self.lock().0.last().map_or(0, |last| last.writes)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, (Vec<Sample>, Vec<(usize, &'static str)>)> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Course> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
