@@ -25,7 +25,8 @@ fn case(path: &'static str, around: Value, one: Value, other: Value) -> Case {
 
 fn cases() -> Vec<Case> {
     let none = || json!({});
-    let owner = || json!({ "owner": { "sub": "1", "username": "alice" } });
+    let (one, two) = ("0192f0c1-7b1e-7c7a-9d5e-1f2a3b4c5d6e", "0192f0c1-7b1e-7c7a-9d5e-1f2a3b4c5d6f");
+    let owner = || json!({ "owner": { "sub": one, "username": "alice" } });
     let gateway = || json!({ "expose": { "irc": "Gateway", "web": "Gateway", "webHostname": "web.example.org", "gateway": { "name": "g" } } });
     let issuer = || json!({ "tls": { "issuer": { "name": "a" } } });
     let own_issuer =
@@ -34,7 +35,7 @@ fn cases() -> Vec<Case> {
     let mut cases = vec![
         case("engine", owner(), json!("Soju"), json!("Ircnow")),
         case("hostname", none(), json!("a.example.org"), json!("b.example.org")),
-        case("owner.sub", owner(), json!("1"), json!("2")),
+        case("owner.sub", owner(), json!(one), json!(two)),
         case("owner.username", owner(), json!("alice"), json!("bob")),
         case("plan", none(), json!("starter"), json!("growth")),
         case("suspend", none(), json!(false), json!(true)),
