@@ -9,6 +9,7 @@ mod accounts;
 mod bouncers;
 mod client;
 mod data;
+mod networks;
 pub(crate) mod sse;
 mod wire;
 
@@ -16,3 +17,4 @@ pub use accounts::{AccountsClient, accounts_router, irc_servers_router};
 pub use bouncers::{BouncersClient, bouncers_router};
 pub use client::{Bearer, Client, NoBearer};
 pub use data::{AccountDataClient, account_data_router};
+pub use networks::{NetworksClient, networks_router};

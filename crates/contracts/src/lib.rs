@@ -4,8 +4,8 @@
 //! in process, and the HTTP client of this crate, which speaks to the router of this crate mounted on the other
 //! service's admin listener. One suite (`tests/it`) runs over both.
 //!
-//! Start with [`Call`] (what every call carries) and [`CallError`] (what it may answer), then [`Bouncers`] and
-//! [`Accounts`].
+//! Start with [`Call`] (what every call carries) and [`CallError`] (what it may answer), then [`Bouncers`],
+//! [`Networks`] and [`Accounts`].
 
 mod accounts;
 mod bouncers;
@@ -14,8 +14,10 @@ mod call;
 pub mod fuzz;
 pub mod http;
 mod login;
+mod networks;
 
 pub use accounts::*;
 pub use bouncers::*;
 pub use call::*;
 pub use login::*;
+pub use networks::*;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod fake;
+mod networks;
 mod suite;
 
 use std::sync::Arc;
