@@ -21,18 +21,37 @@ const LONGEST: u64 = 16 * 1024;
 /// How long a question may take to be written.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Who knows passwords, where that is not an issuer that is asked over HTTP.
+#[async_trait::async_trait]
+pub trait Passwords: Send + Sync + 'static {
+    /// The account that `passphrase` proves to somebody at `address` who says they are `account`; `None` if it proves
+    /// nothing, an error if nobody can say right now.
+    async fn whose(
+        &self,
+        account: &str,
+        passphrase: &str,
+        address: Option<IpAddr>,
+    ) -> Result<Option<String>, String>;
+}
+
 /// What the answers are made from.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Live {
     config: Arc<RwLock<SidecarConfig>>,
     shared: Shared,
     http: HttpClient,
+    passwords: Option<Arc<dyn Passwords>>,
 }
 
 impl Live {
     /// Answers by this configuration.
     pub fn new(config: SidecarConfig, shared: Shared) -> Result<Self, SidecarError> {
-        Ok(Self { config: Arc::new(RwLock::new(config)), shared, http: HttpClient::new()? })
+        Ok(Self { config: Arc::new(RwLock::new(config)), shared, http: HttpClient::new()?, passwords: None })
+    }
+
+    /// Asks these about passwords, and counts clients from loopback like all others: for a server that is no Pod's.
+    pub fn beside(self, passwords: Arc<dyn Passwords>) -> Self {
+        Self { passwords: Some(passwords), ..self }
     }
 
     /// From now on by this one.
@@ -125,10 +144,12 @@ const BANNED: u8 = 2;
 
 fn address(live: &Live, line: &str) -> Value {
     let limit = live.config().clients;
-    let own = serde_json::from_str::<AddressQuestion>(line)
-        .ok()
-        .and_then(|question| question.ip.parse::<IpAddr>().ok())
-        .is_some_and(|address| address.is_loopback());
+    // In a Pod, what comes from loopback is the sidecar itself.
+    let own = live.passwords.is_none()
+        && serde_json::from_str::<AddressQuestion>(line)
+            .ok()
+            .and_then(|question| question.ip.parse::<IpAddr>().ok())
+            .is_some_and(|address| address.is_loopback());
     let mut allowed = true;
     live.shared.change(|state| allowed = own || let_in(state, limit));
     let (result, ban_message) = if allowed {
@@ -160,6 +181,7 @@ fn let_in(state: &mut SidecarState, limit: Option<u64>) -> bool {
 struct PasswordQuestion {
     account_name: String,
     passphrase: String,
+    ip: String,
 }
 
 /// What the issuer says about a token.
@@ -175,13 +197,21 @@ async fn password(live: &Live, line: &str) -> Value {
     let Ok(question) = serde_json::from_str::<PasswordQuestion>(line) else {
         return no("the question is not understood");
     };
-    let Some(issuer) = live.config().introspection else { return no("nobody is asked about passwords") };
     if question.passphrase.is_empty() {
         return no("");
     }
-    match introspect(&live.http, &issuer, &question.passphrase).await {
-        Ok(found) if found.active && is_account(&found.username, &question.account_name) => {
-            json!({ "success": true, "accountName": found.username, "error": "" })
+    let found = match (&live.passwords, live.config().introspection) {
+        (Some(passwords), _) => {
+            passwords.whose(&question.account_name, &question.passphrase, question.ip.parse().ok()).await
+        }
+        (None, Some(issuer)) => introspect(&live.http, &issuer, &question.passphrase)
+            .await
+            .map(|found| found.active.then_some(found.username)),
+        (None, None) => return no("nobody is asked about passwords"),
+    };
+    match found {
+        Ok(Some(found)) if is_account(&found, &question.account_name) => {
+            json!({ "success": true, "accountName": found, "error": "" })
         }
         // Not a password of irc.now: Ergo looks at the network's own accounts next.
         Ok(_) => no(""),
