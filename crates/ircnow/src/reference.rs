@@ -21,6 +21,7 @@ pub fn keys() -> Vec<KeyDoc> {
         gatekeeper::Config::reference(),
         bouncer::Config::reference(),
         portal::Config::reference(),
+        hosting::Config::reference(),
         soju_operator::Config::reference(),
         ergo_operator::Config::reference(),
     ]
@@ -48,6 +49,7 @@ fn check_values(source: &Source) -> Result<()> {
     gatekeeper::Config::load(source)?;
     bouncer::Config::load(source)?;
     portal::Config::load(source)?;
+    hosting::Config::load(source)?;
     soju_operator::Installation::load(source)?;
     ServiceConfig::load(source)?;
     crate::wiring::plans(source)?;

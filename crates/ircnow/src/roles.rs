@@ -159,8 +159,8 @@ pub async fn portal(common: Common) -> Result<()> {
             wiring::door(&tls, &role.base.sites.irc)
         }
     };
-    let portal =
-        wiring::portal(&role.base, &role.http, role.accounts(), role.bouncers(), data, door, None).await?;
+    let (accounts, bouncers) = (role.accounts(), role.bouncers());
+    let portal = wiring::portal(&role.base, &role.http, accounts, bouncers, None, data, door, None).await?;
     let kept = portal.clone();
     wiring::follow_keys(&role.base, move || {
         let kept = kept.clone();

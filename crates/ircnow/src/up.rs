@@ -4,13 +4,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use contracts::{Tls, WellKnownNetwork};
+use contracts::{Accounts, Tls, WellKnownNetwork};
 use service::hosts::Hosts;
 use service::http::{HttpClient, Target};
 use service::sites::{IrcAddress, Sites, SitesConfig};
 
 use crate::admin::{act, socket};
 use crate::cli::{Common, say};
+use crate::hosted::{Machine, Processes};
 use crate::localnet::{self, LocalNetwork, Supervised};
 use crate::settings::UpConfig;
 use crate::wiring::{self, Base};
@@ -47,18 +48,22 @@ pub async fn run(common: Common, https: bool) -> Result<()> {
         port: addresses.plain.port(),
         tls_port: addresses.tls.port(),
     });
-    let data = vec![gatekeeper.data(), bouncer.account_data()];
+    let hosting =
+        wiring::hosting(&base, gatekeeper.accounts(), Arc::new(processes(&base, gatekeeper.accounts())))
+            .await?;
+    let data = vec![gatekeeper.data(), bouncer.account_data(), hosting.data()];
     let portal = wiring::portal(
         &base,
         &http,
         gatekeeper.accounts(),
         bouncer.calls(),
+        Some(hosting.calls()),
         data,
         wiring::door(&tls, &base.sites.irc),
         local.as_ref().map(Supervised::notice),
     )
     .await?;
-    gatekeeper.register_data(vec![bouncer.account_data(), portal.data()]);
+    gatekeeper.register_data(vec![bouncer.account_data(), hosting.data(), portal.data()]);
     socket::listen(&base, act::Context::of(&base).beside(&bouncer, &portal), gatekeeper.admin())?;
 
     let hosts = Hosts::new()
@@ -114,6 +119,18 @@ async fn local_network(base: &Base, config: &UpConfig) -> Option<LocalNetwork> {
             None
         }
     }
+}
+
+/// Hosted networks are processes of this machine.
+fn processes(base: &Base, accounts: Arc<dyn Accounts>) -> Processes {
+    let tls = base.data.path().join("tls");
+    Processes::new(Machine {
+        folder: base.data.file("hosted"),
+        host: base.sites.irc.host.clone(),
+        certificate: (tls.join("server.pem"), tls.join("server.key")),
+        accounts,
+        shutdown: base.shutdown.clone(),
+    })
 }
 
 fn offered(network: &Supervised) -> WellKnownNetwork {

@@ -8,9 +8,10 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use auth::{Settings, TokenVerifier};
 use axum::Router;
-use contracts::{AccountData, Accounts, Bouncers, WellKnownNetwork};
+use contracts::{AccountData, Accounts, Bouncers, Networks, WellKnownNetwork};
 use entitlements::Table;
 use gatekeeper::{Client, Gatekeeper};
+use hosting::{Host, Hosting};
 use portal::{IrcDoor, Portal};
 use secrecy::SecretString;
 use service::config::Source;
@@ -251,12 +252,27 @@ fn roots() -> service::tls::rustls::RootCertStore {
     roots
 }
 
+/// Hosting, with what runs its networks.
+pub async fn hosting(base: &Base, accounts: Arc<dyn Accounts>, host: Arc<dyn Host>) -> Result<Hosting> {
+    let deps = hosting::Deps {
+        accounts,
+        host,
+        keyring: base.keyring.clone(),
+        sites: base.sites.clone(),
+        folder: base.data.service("hosting")?,
+        shutdown: base.shutdown.clone(),
+    };
+    Hosting::open(hosting::Config::load(&base.source)?, deps).await.context("opening hosting")
+}
+
 /// The portal.
+#[expect(clippy::too_many_arguments, reason = "it shows what every other service has")]
 pub async fn portal(
     base: &Base,
     http: &HttpClient,
     accounts: Arc<dyn Accounts>,
     bouncers: Arc<dyn Bouncers>,
+    hosting: Option<Arc<dyn Networks>>,
     data: Vec<Arc<dyn AccountData>>,
     door: IrcDoor,
     notice: Option<watch::Receiver<Option<String>>>,
@@ -264,6 +280,7 @@ pub async fn portal(
     let folder = base.data.service("portal")?;
     let deps = portal::Deps {
         bouncers,
+        hosting,
         accounts,
         data,
         plans: Arc::clone(&base.plans),

@@ -6,7 +6,9 @@ use auth::{RelyingParty, UserClaims};
 use axum::extract::FromRequestParts;
 use axum::response::{IntoResponse as _, Response};
 use axum_extra::extract::CookieJar;
-use contracts::{Account, AccountData, Accounts, Bouncers, Call, Credential, Sub, WellKnownNetwork};
+use contracts::{
+    Account, AccountData, Accounts, Bouncers, Call, Credential, Networks, Sub, WellKnownNetwork,
+};
 use entitlements::Table;
 use http::request::Parts;
 use http::{HeaderMap, Uri};
@@ -29,6 +31,7 @@ const NUDGES: usize = 256;
 /// The portal's inside. One for both sites.
 pub(crate) struct App {
     pub bouncers: Arc<dyn Bouncers>,
+    pub hosting: Option<Arc<dyn Networks>>,
     pub accounts: Arc<dyn Accounts>,
     pub data: Vec<Arc<dyn AccountData>>,
     pub plans: Arc<Table>,
@@ -45,6 +48,7 @@ impl App {
     pub fn new(deps: crate::Deps, party: RelyingParty, data: Vec<Arc<dyn AccountData>>) -> Self {
         Self {
             bouncers: deps.bouncers,
+            hosting: deps.hosting,
             accounts: deps.accounts,
             data,
             plans: deps.plans,

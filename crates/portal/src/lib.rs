@@ -11,6 +11,8 @@ mod export;
 mod fresh;
 #[doc(hidden)]
 pub mod fuzz;
+mod hosted_form;
+mod hosted_words;
 mod live;
 mod network_form;
 mod pages;
@@ -21,7 +23,7 @@ mod words;
 use std::sync::Arc;
 
 use axum::Router;
-use contracts::{AccountData, Accounts, Bouncers};
+use contracts::{AccountData, Accounts, Bouncers, Networks};
 use entitlements::Table;
 use service::db::Database;
 use service::http::HttpClient;
@@ -64,6 +66,8 @@ pub struct IrcDoor {
 pub struct Deps {
     /// The bouncer.
     pub bouncers: Arc<dyn Bouncers>,
+    /// Hosting, where this installation hosts networks.
+    pub hosting: Option<Arc<dyn Networks>>,
     /// Gatekeeper.
     pub accounts: Arc<dyn Accounts>,
     /// Every service that keeps rows of an account: what an export holds.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::extract::State;
 use axum::response::sse::Event;
-use contracts::{BouncerChange, BouncerChangeKind, Call, WatchCursor};
+use contracts::{BouncerChange, BouncerChangeKind, Call, HostedChange, HostedChangeKind, WatchCursor};
 use futures_util::future::{self, Either};
 use futures_util::stream::{self, BoxStream};
 use futures_util::{Stream, StreamExt as _};
@@ -44,6 +44,8 @@ struct Watcher {
     sent: Parts,
     changes: Option<BoxStream<'static, BouncerChange>>,
     cursor: Option<WatchCursor>,
+    hosted: Option<BoxStream<'static, HostedChange>>,
+    hosted_cursor: Option<WatchCursor>,
     nudges: broadcast::Receiver<contracts::Sub>,
     notice: watch::Receiver<Option<String>>,
     refresh: tokio::time::Interval,
@@ -61,6 +63,8 @@ fn events(app: Arc<App>, call: Call, snapshot: Snapshot) -> impl Stream<Item = E
         sent: Parts::default(),
         changes: None,
         cursor: None,
+        hosted: None,
+        hosted_cursor: None,
         refresh,
     };
     stream::unfold(watcher, |mut watcher| async move {
@@ -77,6 +81,14 @@ fn events(app: Arc<App>, call: Call, snapshot: Snapshot) -> impl Stream<Item = E
 async fn changed(notice: &mut watch::Receiver<Option<String>>) {
     if notice.changed().await.is_err() {
         future::pending::<()>().await;
+    }
+}
+
+/// The next change of a hosted network; never where none are watched.
+async fn next_hosted(hosted: &mut Option<BoxStream<'static, HostedChange>>) -> Option<HostedChange> {
+    match hosted {
+        Some(hosted) => hosted.next().await,
+        None => future::pending().await,
     }
 }
 
@@ -111,6 +123,13 @@ impl Watcher {
                 }
             }
         }
+        if self.hosted.is_none()
+            && let Some(hosting) = self.app.hosting.clone()
+        {
+            // Without it the other parts go on, and it is asked again with the next of their changes.
+            self.hosted = hosting.watch(&self.call, self.hosted_cursor).await.ok();
+        }
+        let hosted = next_hosted(&mut self.hosted);
         let changes = self.changes.as_mut();
         let next = async {
             match changes {
@@ -126,6 +145,13 @@ impl Watcher {
                 }
                 None => {
                     self.changes = None;
+                    sleep(AGAIN).await;
+                }
+            },
+            change = hosted => match change {
+                Some(change) => self.take_hosted(change),
+                None => {
+                    self.hosted = None;
                     sleep(AGAIN).await;
                 }
             },
@@ -179,6 +205,22 @@ impl Watcher {
         networks.sort_by(|a, b| a.spec.name.cmp(&b.spec.name));
         devices.sort_by_key(|device| std::cmp::Reverse((device.connections > 0, device.last_seen)));
         usage.networks = u32::try_from(networks.len()).unwrap_or(u32::MAX);
+    }
+
+    fn take_hosted(&mut self, change: HostedChange) {
+        self.hosted_cursor = Some(change.cursor);
+        let hosted = &mut self.snapshot.hosted;
+        match change.what {
+            HostedChangeKind::Snapshot { networks } => *hosted = networks,
+            HostedChangeKind::Network { network } => {
+                hosted.retain(|known| known.id != network.id);
+                if network.deleted_at.is_none() {
+                    hosted.push(*network);
+                }
+            }
+            HostedChangeKind::Gone { id } => hosted.retain(|known| known.id != id),
+        }
+        hosted.sort_by_key(|network| network.spec.name.to_lowercase());
     }
 
     async fn reload(&mut self) {

@@ -5,13 +5,15 @@ use std::collections::{BTreeMap, HashMap};
 
 use askama::Template;
 use contracts::{
-    Account, BouncerUsage, Call, CallResult, Credential, CredentialKind, Device, Mention, Network, Phase,
+    Account, BouncerUsage, Call, CallResult, Credential, CredentialKind, Device, HostedNetwork, Mention,
+    Network, Phase,
 };
 use entitlements::{Amount, Limit};
 use service::view::{self, Moment, Sparkline};
 use uuid::Uuid;
 
 use crate::app::App;
+use crate::hosted_words::HostedRow;
 use crate::words::{self, Headline, State};
 
 /// Everything the parts are made of, for one account at one moment.
@@ -19,6 +21,7 @@ use crate::words::{self, Headline, State};
 pub(crate) struct Snapshot {
     pub account: Account,
     pub networks: Vec<Network>,
+    pub hosted: Vec<HostedNetwork>,
     pub devices: Vec<Device>,
     pub credentials: Vec<Credential>,
     pub mentions: Vec<Mention>,
@@ -27,7 +30,7 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
-    /// Asks gatekeeper and the bouncer, all at once.
+    /// Asks gatekeeper, the bouncer and hosting.
     pub async fn load(app: &App, call: &Call, account: Account) -> CallResult<Self> {
         let (networks, devices, credentials, mentions, usage) = tokio::try_join!(
             app.bouncers.networks(call),
@@ -36,7 +39,12 @@ impl Snapshot {
             app.bouncers.mentions(call, 8),
             app.bouncers.usage(call),
         )?;
-        Ok(Self { account, networks, devices, credentials, mentions, usage, notice: app.notice() })
+        let hosted = match &app.hosting {
+            // The overview stands without them; their own pages say what is wrong.
+            Some(hosting) => hosting.networks(call).await.unwrap_or_default(),
+            None => Vec::new(),
+        };
+        Ok(Self { account, networks, hosted, devices, credentials, mentions, usage, notice: app.notice() })
     }
 
     /// Whether a network is, or was, connected: the first step of the first run.
@@ -82,6 +90,13 @@ impl Parts {
             "headline".into(),
             HeadlinePart { headline: words::headline(&snapshot.networks) }.render()?,
         );
+        let hosted: Vec<HostedRow> =
+            snapshot.hosted.iter().map(|network| HostedRow::new(network, now)).collect();
+        for row in &hosted {
+            parts.insert(format!("hosted-{}", row.id), Self::hosted_state(row)?);
+            parts.insert(format!("hosted-connect-{}", row.id), Self::hosted_connect(row)?);
+        }
+        parts.insert("hosted".into(), HostedListPart { rows: &hosted }.render()?);
         parts.insert("notice".into(), NoticePart { notice: snapshot.notice.as_deref() }.render()?);
         parts.insert("networks".into(), NetworksPart { rows: &rows }.render()?);
         parts.insert("devices".into(), DevicesPart { devices: &devices }.render()?);
@@ -99,6 +114,16 @@ impl Parts {
             .render()?,
         );
         Ok(Self(parts))
+    }
+
+    /// How a hosted network is.
+    pub fn hosted_state(row: &HostedRow) -> Result<String, askama::Error> {
+        HostedStatePart { row }.render()
+    }
+
+    /// How people connect to a hosted network.
+    pub fn hosted_connect(row: &HostedRow) -> Result<String, askama::Error> {
+        HostedConnectPart { row }.render()
     }
 
     /// One part's HTML; empty if there is none of that name.
@@ -234,6 +259,24 @@ struct NetworksPart<'a> {
 #[template(path = "parts/network.html")]
 struct NetworkStatePart<'a> {
     row: &'a NetRow,
+}
+
+#[derive(Template)]
+#[template(path = "parts/hosted_list.html")]
+struct HostedListPart<'a> {
+    rows: &'a [HostedRow],
+}
+
+#[derive(Template)]
+#[template(path = "parts/hosted_state.html")]
+struct HostedStatePart<'a> {
+    row: &'a HostedRow,
+}
+
+#[derive(Template)]
+#[template(path = "parts/hosted_connect.html")]
+struct HostedConnectPart<'a> {
+    row: &'a HostedRow,
 }
 
 #[derive(Template)]

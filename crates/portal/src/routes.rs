@@ -7,7 +7,7 @@ pub use service::web::{Route, Who};
 
 use crate::app::App;
 use crate::live;
-use crate::pages::{account, connect, dashboard, networks, passwords, public, start};
+use crate::pages::{account, connect, dashboard, hosting, networks, passwords, public, start};
 
 service::routes! {
     /// irc.now itself.
@@ -36,6 +36,15 @@ service::routes! {
     post "/networks/{id}/reconnect" Owner => networks::reconnect;
     post "/networks/{id}/delete" Owner => networks::delete;
     post "/networks/{id}/restore" Owner => networks::restore;
+    get "/hosting" SignedIn => hosting::list;
+    post "/hosting" SignedIn => hosting::create;
+    get "/hosting/new" SignedIn => hosting::new;
+    get "/hosting/{id}" Owner => hosting::show;
+    post "/hosting/{id}" Owner => hosting::change;
+    post "/hosting/{id}/suspend" Owner => hosting::suspend;
+    post "/hosting/{id}/resume" Owner => hosting::resume;
+    post "/hosting/{id}/delete" Owner => hosting::delete;
+    post "/hosting/{id}/restore" Owner => hosting::restore;
     get "/connect" SignedIn => connect::index;
     get "/connect/{client}" SignedIn => connect::client;
     get "/passwords" SignedIn => passwords::list;

@@ -20,6 +20,7 @@ const KEEP_DAYS: i64 = 30;
 const MANIFEST: &str = "manifest.json";
 const KEY: &str = "secret.key";
 const HISTORY: &str = "bouncer/history.db";
+const HOSTED: &str = "hosted";
 
 #[derive(Serialize, Deserialize)]
 struct Manifest {
@@ -69,7 +70,7 @@ pub async fn write(data: &Path, file: &Path, with_key: bool) -> Result<String> {
 
 fn databases(data: &Path) -> Result<Vec<String>> {
     let mut found = Vec::new();
-    for service in ["gatekeeper", "bouncer", "portal"] {
+    for service in ["gatekeeper", "bouncer", "hosting", "portal"] {
         let Ok(entries) = fs::read_dir(data.join(service)) else { continue };
         for entry in entries {
             let name = entry?.file_name().to_string_lossy().into_owned();
@@ -93,6 +94,17 @@ fn pack(data: &Path, scratch: &Path, target: &Path, manifest: &Manifest) -> Resu
     for entry in fs::read_dir(data.join("tls")).into_iter().flatten() {
         let entry = entry?;
         archive.append_path_with_name(entry.path(), Path::new("tls").join(entry.file_name()))?;
+    }
+    // Accounts and channels of hosted networks: Ergo only ever appends to its store, so it can be read while it runs.
+    for folder in fs::read_dir(data.join(HOSTED)).into_iter().flatten() {
+        let folder = folder?.path();
+        for kept in ["place.json", "ircd.db"].map(|name| folder.join(name)) {
+            if let Ok(name) = kept.strip_prefix(data)
+                && kept.is_file()
+            {
+                archive.append_path_with_name(&kept, name)?;
+            }
+        }
     }
     if manifest.holds_key {
         archive

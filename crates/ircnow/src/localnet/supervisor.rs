@@ -95,23 +95,24 @@ async fn started_again(
 }
 
 /// How long to wait before each try.
-struct Pauses {
+pub struct Pauses {
     next: Duration,
     up_since: Option<Instant>,
 }
 
 impl Pauses {
-    fn new(up_since: Instant) -> Self {
+    /// A server has run since then.
+    pub fn new(up_since: Instant) -> Self {
         Self { next: FIRST_PAUSE, up_since: Some(up_since) }
     }
 
     /// A server runs.
-    fn is_up(&mut self, now: Instant) {
+    pub fn is_up(&mut self, now: Instant) {
         self.up_since = Some(now);
     }
 
     /// The pause before the next try. After a server that had stayed up it is short again.
-    fn next(&mut self, now: Instant) -> Duration {
+    pub fn next(&mut self, now: Instant) -> Duration {
         let stayed_up = self.up_since.take().is_some_and(|since| now.duration_since(since) >= LONGEST_PAUSE);
         if stayed_up {
             self.next = FIRST_PAUSE;

@@ -89,11 +89,12 @@ pub async fn bob(at: &Installation, inspircd: &Network) -> Bob {
 
 #[tokio::test]
 async fn what_belongs_to_somebody_else_is_not_there_on_any_route() {
-    part!(InspIrcd);
+    part!(InspIrcd, Ergo);
     let inspircd = networks::inspircd().unwrap();
     let allowed = format!("127.0.0.1:{}", inspircd.port());
     let at = Installation::start(Layout::OneProcess, &[("IRCNOW_DIAL_ALLOW", &allowed)]).unwrap();
     let mut bob = bob(&at, &inspircd).await;
+    bob.ids.push(bob.account.host_network("bobnet", "open").await.unwrap());
     assert!(bob.ids.len() >= 5, "a network, two credentials, two sessions: {:?}", bob.ids);
     let alice = Account::sign_up(&at, "alice").await.unwrap();
     let mut walked = 0;

@@ -11,6 +11,9 @@ use testkit::eventually;
 use crate::installation::Installation;
 use crate::person::PASSWORD;
 
+/// The password of the operator of every hosted network.
+pub const OPERATOR_PASSWORD: &str = "correct-horse-battery";
+
 /// The most redirects a request may take before it counts as a circle.
 const REDIRECTS: usize = 20;
 
@@ -198,6 +201,36 @@ impl Account {
         let answer = self.post("/networks", &form).await?;
         let id = answer.url.path().strip_prefix("/networks/").map(str::to_owned);
         id.with_context(|| format!("adding a network led to {}: {}", answer.url, answer.text))
+    }
+
+    /// Hosts a network with the operator `root`. Gives its id.
+    pub async fn host_network(&self, name: &str, access: &str) -> Result<String> {
+        let form = [
+            ("name", name),
+            ("access", access),
+            ("motd", "Be kind."),
+            ("operator_name", "root"),
+            ("operator_password", OPERATOR_PASSWORD),
+            ("operator_role", "admin"),
+        ];
+        let answer = self.post("/hosting", &form).await?;
+        let id = answer.url.path().strip_prefix("/hosting/").map(str::to_owned);
+        id.with_context(|| format!("hosting a network led to {}: {}", answer.url, answer.text))
+    }
+
+    /// Waits until the portal says that a hosted network runs, and gives its ports: with TLS and without.
+    pub async fn wait_until_hosted(&self, id: &str) -> (u16, u16) {
+        let page = format!("/hosting/{id}");
+        eventually("the hosted network to run", || async {
+            let text = self.get(&page).await.ok()?.text;
+            let port = |kind: &str| {
+                let (before, _) = text.split_once(&format!("</span> <span class=\"muted small\">{kind}"))?;
+                before.rsplit_once(':')?.1.parse().ok()
+            };
+            text.contains("class=\"grow ok\"").then_some(())?;
+            Some((port("with TLS")?, port("without TLS")?))
+        })
+        .await
     }
 
     /// Makes an app password and reads it from the page.

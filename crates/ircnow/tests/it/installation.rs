@@ -221,6 +221,13 @@ impl Installation {
         pid.map(str::to_owned).context("no process id in the pid file")
     }
 
+    /// The process ids of the hosted networks' servers, as their pid files name them.
+    pub fn hosted_servers(&self) -> Vec<String> {
+        let folders = std::fs::read_dir(self.data.path().join("data/hosted")).into_iter().flatten().flatten();
+        let files = folders.filter_map(|folder| std::fs::read_to_string(folder.path().join("pid")).ok());
+        files.filter_map(|file| file.split(' ').next().map(str::to_owned)).collect()
+    }
+
     /// What the processes printed.
     pub fn output(&self) -> String {
         self.processes.iter().map(Process::output).collect::<Vec<_>>().join("\n")
@@ -231,7 +238,7 @@ impl Drop for Installation {
     /// The local network outlives a killed process on purpose; here nobody comes to adopt it.
     fn drop(&mut self) {
         let _ = self.kill();
-        if let Ok(pid) = self.local_network_server() {
+        for pid in self.local_network_server().into_iter().chain(self.hosted_servers()) {
             let _ = Command::new("kill").args(["-9", &pid]).status();
         }
     }

@@ -61,7 +61,7 @@ fn lines(value: &serde_json::Value) -> Vec<String> {
 }
 
 /// Every page: a name for its picture, and its address.
-fn every_page(at: &Installation, network: &str, credential: &str) -> Vec<(String, String)> {
+fn every_page(at: &Installation, network: &str, hosted: &str, credential: &str) -> Vec<(String, String)> {
     let tables: [(&str, &[Route]); 5] = [
         ("", portal::routes::SITE_ROUTES),
         ("my", portal::routes::MY_ROUTES),
@@ -73,7 +73,11 @@ fn every_page(at: &Installation, network: &str, credential: &str) -> Vec<(String
     for (site, table) in tables {
         let pages_of = table.iter().filter(|route| route.method == "GET" && !NO_PAGES.contains(&route.path));
         for path in pages_of.map(|route| route.path).chain(["/nothing/here"]) {
-            let id = if path.starts_with("/passwords") { credential } else { network };
+            let id = match path {
+                path if path.starts_with("/passwords") => credential,
+                path if path.starts_with("/hosting") => hosted,
+                _ => network,
+            };
             let path = path.replace("{id}", id).replace("{client}", "irssi");
             let name = format!("{}{}", if site.is_empty() { "root" } else { site }, path.replace('/', "-"));
             pages.push((name.replace(id, "id"), at.url(site, &path)));
@@ -93,7 +97,7 @@ async fn settled(at: &Installation, browser: &mut Browser, port: u16) -> (Accoun
 
 #[tokio::test]
 async fn every_page_is_for_everybody() {
-    part!(Chromium, InspIrcd);
+    part!(Chromium, InspIrcd, Ergo);
     let inspircd = networks::inspircd().unwrap();
     let allowed = format!("127.0.0.1:{}", inspircd.port());
     let at = Installation::start(Layout::OneProcess, &[("IRCNOW_DIAL_ALLOW", &allowed)]).unwrap();
@@ -101,7 +105,9 @@ async fn every_page_is_for_everybody() {
     let (alice, network) = settled(&at, &mut browser, inspircd.port()).await;
     alice.app_password("laptop").await.unwrap();
     let credential = alice.credential_ids().await.unwrap().remove(0);
-    let pages = every_page(&at, &network, &credential);
+    let hosted = alice.host_network("pixels", "accounts").await.unwrap();
+    alice.wait_until_hosted(&hosted).await;
+    let pages = every_page(&at, &network, &hosted, &credential);
     let mut wrong = Vec::new();
     for (width, theme) in VIEWS {
         browser.view(width, 860, theme).await.unwrap();
@@ -128,7 +134,7 @@ async fn every_page_is_for_everybody() {
 
 #[tokio::test]
 async fn every_page_is_worked_with_by_keyboard_alone() {
-    part!(Chromium, InspIrcd);
+    part!(Chromium, InspIrcd, Ergo);
     let inspircd = networks::inspircd().unwrap();
     let allowed = format!("127.0.0.1:{}", inspircd.port());
     let at = Installation::start(Layout::OneProcess, &[("IRCNOW_DIAL_ALLOW", &allowed)]).unwrap();
@@ -137,7 +143,9 @@ async fn every_page_is_worked_with_by_keyboard_alone() {
     alice.app_password("laptop").await.unwrap();
     let credential = alice.credential_ids().await.unwrap().remove(0);
     let mut wrong = Vec::new();
-    for (name, url) in every_page(&at, &network, &credential) {
+    let hosted = alice.host_network("pixels", "accounts").await.unwrap();
+    alice.wait_until_hosted(&hosted).await;
+    for (name, url) in every_page(&at, &network, &hosted, &credential) {
         browser.goto(&url).await.unwrap();
         let count = browser.eval(WATCH_FOCUS).await.unwrap().as_u64().unwrap();
         for _ in 0..count + 2 {

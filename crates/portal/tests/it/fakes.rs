@@ -16,6 +16,7 @@ use uuid::Uuid;
 #[derive(Default)]
 pub struct Rows {
     pub networks: Vec<(Sub, Network)>,
+    pub hosted: Vec<(Sub, HostedNetwork)>,
     pub devices: Vec<(Sub, Device)>,
     pub credentials: Vec<(Sub, Credential)>,
     pub mentions: Vec<(Sub, Mention)>,
@@ -48,7 +49,10 @@ impl World {
             ["alice", "bob"].into_iter().find(|name| name.as_bytes()[0] == bytes[0]).unwrap_or("carol");
         let free =
             Table::compiled_in().unwrap().limits(&Plan::from("free"), &BTreeMap::new(), &Override::default());
-        let limits: Limits = free.with(Limit::Networks, *self.limit.lock().unwrap());
+        let limits: Limits = free
+            .with(Limit::Networks, *self.limit.lock().unwrap())
+            .with(Limit::HostedNetworks, Amount::AtMost(3))
+            .with(Limit::HostedNetworkUsers, Amount::AtMost(200));
         Account {
             sub,
             username: name.into(),

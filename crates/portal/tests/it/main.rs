@@ -3,7 +3,9 @@
 
 mod browser;
 mod export;
+mod fake_hosting;
 mod fakes;
+mod hosting;
 mod live;
 mod networks;
 mod pages;

@@ -1,6 +1,6 @@
 //! Every route, as a stranger and as somebody else.
 
-use contracts::Phase;
+use contracts::{HostedPhase, Phase};
 use http::StatusCode;
 use portal::routes::{MY_ROUTES, SITE_ROUTES, Who};
 use uuid::Uuid;
@@ -35,13 +35,14 @@ async fn what_belongs_to_somebody_else_is_not_there_on_any_route() {
     let site = site().await;
     let bob = site.visitor("bob").await;
     let network = site.world.add(bob.sub, "bobnet", "irc.example", Phase::Connected, None, false);
+    let hosted = site.world.host(bob.sub, "bobnet", HostedPhase::Ready, None);
     bob.post("/passwords", &[("name", "bobs")]).await;
     let password = site.world.rows.lock().unwrap().credentials[0].1.id;
     let session = site.portal.login().sessions(bob.sub).await.unwrap()[0].id;
     let alice = site.alice().await;
     let mut walked = 0;
     for route in MY_ROUTES.iter().filter(|route| route.who == Who::Owner) {
-        for id in [network.0, password, session, Uuid::nil()] {
+        for id in [network.0, hosted.0, password, session, Uuid::nil()] {
             let path = route.path.replace("{id}", &id.to_string());
             let answer = match route.method {
                 "GET" => alice.get(&path).await,

@@ -74,6 +74,7 @@ pub async fn site_at(base: &str) -> Site {
     let sites = Sites::from_base(base).unwrap();
     let deps = Deps {
         bouncers: fake.clone(),
+        hosting: Some(fake.clone()),
         accounts: fake.clone(),
         data: vec![fake.clone()],
         plans: Arc::new(Table::compiled_in().unwrap()),

@@ -1,0 +1,309 @@
+//! One network of this machine: its server kept running as it is wanted, its state told.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use contracts::{HostedAddress, HostedId, HostedPhase, HostedState};
+use crds::sidecar::Sealed;
+use ergo_operator::ergo::{Change, yaml};
+use ergo_operator::sidecar::answers::{self, Live};
+use ergo_operator::sidecar::door::Server;
+use ergo_operator::sidecar::{Door, Shared, SidecarConfig};
+use hosting::Wanted;
+use serde_json::Value;
+use service::clock::now_s;
+use service::shutdown::Shutdown;
+use tokio::sync::watch;
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::Machine;
+use super::config::{self, Place, Program};
+use super::members::Members;
+use crate::localnet::Pauses;
+use crate::server::{self, ServerProcess};
+
+/// How often the server is looked at.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// What a network is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Be like this.
+    Keep(Box<Wanted>),
+    /// Stop for good.
+    Stop,
+}
+
+/// What runs, while it does.
+struct Up {
+    process: ServerProcess,
+    config: Value,
+    motd: String,
+    api: Server,
+}
+
+/// One network.
+pub struct Network {
+    id: HostedId,
+    machine: Arc<Machine>,
+    program: Program,
+    folder: PathBuf,
+    states: Arc<watch::Sender<BTreeMap<HostedId, HostedState>>>,
+    up: Option<Up>,
+    questions: Option<(Live, Shutdown)>,
+    shared: Shared,
+    pauses: Pauses,
+    not_before: Instant,
+}
+
+impl Network {
+    /// Nothing runs yet.
+    pub fn new(
+        id: HostedId,
+        machine: Arc<Machine>,
+        program: Program,
+        folder: PathBuf,
+        states: Arc<watch::Sender<BTreeMap<HostedId, HostedState>>>,
+    ) -> Self {
+        let now = Instant::now();
+        Self {
+            id,
+            machine,
+            program,
+            folder,
+            states,
+            up: None,
+            questions: None,
+            shared: Shared::default(),
+            pauses: Pauses::new(now),
+            not_before: now,
+        }
+    }
+
+    /// Keeps the server as it is wanted until it is to stop, or the process ends.
+    pub async fn run(mut self, mut orders: watch::Receiver<Order>) {
+        let mut look = interval(LOOK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let shutdown = self.machine.shutdown.clone();
+        loop {
+            let order = orders.borrow_and_update().clone();
+            let Order::Keep(wanted) = order else { break };
+            self.look(&wanted).await;
+            tokio::select! {
+                () = shutdown.cancelled() => break,
+                changed = orders.changed() => {
+                    if changed.is_err() {
+                        break;
+                    }
+                    // What is told now is tried now.
+                    self.not_before = Instant::now();
+                }
+                _ = look.tick() => {}
+            }
+        }
+        self.stop().await;
+        if let Some((_, shutdown)) = self.questions.take() {
+            shutdown.trigger();
+        }
+    }
+
+    async fn look(&mut self, wanted: &Wanted) {
+        if wanted.stopped {
+            self.stop().await;
+            return self.tell(HostedPhase::Suspended, None, None);
+        }
+        if self.up.as_mut().is_some_and(|up| !up.process.is_alive()) {
+            tracing::warn!(network = %self.id, "the server of a hosted network died");
+            self.up = None;
+            self.wait_a_moment();
+        }
+        if self.up.is_none() && Instant::now() < self.not_before {
+            return;
+        }
+        if let Err(error) = self.keep(wanted).await {
+            tracing::warn!(network = %self.id, error = format!("{error:#}"), "a hosted network does not run");
+            self.wait_a_moment();
+            let seconds = self.not_before.saturating_duration_since(Instant::now()).as_secs().max(1);
+            let detail = format!("Its server does not start: {error:#}. It is tried again in {seconds} s.");
+            return self.tell(HostedPhase::Failing, Some(detail), None);
+        }
+        self.observe(wanted).await;
+    }
+
+    /// Has the server run with the configuration that is wanted.
+    async fn keep(&mut self, wanted: &Wanted) -> Result<()> {
+        let place = Place::of(&self.folder)?;
+        let config = config::rendered(&self.machine, &self.program, &self.folder, &place, wanted)?;
+        self.answer(&place, wanted)?;
+        if self.up.is_none() {
+            self.up = self.adopted(&place)?;
+        }
+        if let Some(up) = &mut self.up {
+            match Change::between(&up.config, &config) {
+                Change::None if up.motd == wanted.motd => return Ok(()),
+                Change::None | Change::Rehash => {
+                    write(&self.folder, &config, &wanted.motd)?;
+                    up.api.rehash().await.context("telling Ergo of the change")?;
+                    (up.config, up.motd) = (config, wanted.motd.clone());
+                    return Ok(());
+                }
+                Change::Restart(because) => {
+                    tracing::info!(network = %self.id, ?because, "a hosted network is started anew");
+                    self.stop().await;
+                }
+            }
+        }
+        self.tell(HostedPhase::Starting, None, Some(&place));
+        let (folder, program) = (self.folder.clone(), self.program.path.clone());
+        let (text, motd) = (config.clone(), wanted.motd.clone());
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, place.plain));
+        let started = tokio::task::spawn_blocking(move || {
+            ensure!(!server::listens(address), "something else listens on {address}");
+            write(&folder, &text, &motd)?;
+            let mut process =
+                ServerProcess::start(&folder, address, &mut server::ergo_command(&program, &folder)?)?;
+            process.wait_until_it_listens("Ergo")?;
+            Ok::<_, anyhow::Error>(process)
+        });
+        let process = started.await??;
+        self.pauses.is_up(Instant::now());
+        self.up = Some(Up { process, config, motd: wanted.motd.clone(), api: api(&place)? });
+        Ok(())
+    }
+
+    /// The server that outlived a killed `up`, with what it was told.
+    fn adopted(&self, place: &Place) -> Result<Option<Up>> {
+        let Some((process, _)) = ServerProcess::adopt(&self.folder) else { return Ok(None) };
+        let config = fs::read(self.folder.join("config.json")).ok();
+        let config = config.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
+        let motd = fs::read_to_string(config::motd(&self.folder)).unwrap_or_default();
+        tracing::info!(network = %self.id, "adopted a hosted network that outlived us");
+        Ok(Some(Up { process, config, motd, api: api(place)? }))
+    }
+
+    /// Answers Ergo's questions by what is wanted.
+    fn answer(&mut self, place: &Place, wanted: &Wanted) -> Result<()> {
+        let asked = SidecarConfig {
+            listen: (Ipv4Addr::LOCALHOST, 0).into(),
+            config_dir: self.folder.clone(),
+            tls_dir: self.folder.clone(),
+            data_dir: self.folder.clone(),
+            door: door(place),
+            clients: wanted.clients,
+            address_socket: config::address_socket(&self.folder),
+            password_socket: config::password_socket(&self.folder),
+            introspection: None,
+            restart_mark: String::new(),
+        };
+        if let Some((live, _)) = &self.questions {
+            live.configure(asked);
+            return Ok(());
+        }
+        let members = Arc::new(Members(Arc::clone(&self.machine.accounts)));
+        let live = Live::new(asked, self.shared.clone())?.beside(members);
+        let shutdown = self.machine.shutdown.child();
+        answers::start(&live, &shutdown)?;
+        self.questions = Some((live, shutdown));
+        Ok(())
+    }
+
+    /// Asks the server how it is, and tells it.
+    async fn observe(&mut self, wanted: &Wanted) {
+        let Some(up) = &self.up else { return };
+        let Ok(place) = Place::of(&self.folder) else { return };
+        match up.api.status(false).await {
+            Ok(status) => {
+                self.shared.change(|state| {
+                    state.users = status.users;
+                    state.admitted = 0;
+                });
+                let full = wanted.clients.is_some_and(|most| status.users >= most);
+                let detail = full.then(|| {
+                    format!("It is full: {} people are on it, as many as the plan allows.", status.users)
+                });
+                let software = status.version.as_deref().map(|version| {
+                    format!("Ergo {}", version.trim_start_matches("ergo-").trim_start_matches('v'))
+                });
+                self.tell_all(HostedState {
+                    users: status.users,
+                    channels: status.channels,
+                    software,
+                    ..self.state(HostedPhase::Ready, detail, Some(&place))
+                });
+            }
+            Err(error) => {
+                tracing::debug!(network = %self.id, %error, "a hosted network does not say how it is");
+                self.tell(HostedPhase::Starting, None, Some(&place));
+            }
+        }
+    }
+
+    fn wait_a_moment(&mut self) {
+        let now = Instant::now();
+        self.not_before = now + self.pauses.next(now);
+    }
+
+    async fn stop(&mut self) {
+        // One that outlived us is stopped too.
+        let up = self.up.take().map(|up| up.process);
+        let Some(mut process) = up.or_else(|| ServerProcess::adopt(&self.folder).map(|(left, _)| left))
+        else {
+            return;
+        };
+        let _ = tokio::task::spawn_blocking(move || process.stop()).await;
+    }
+
+    fn state(&self, phase: HostedPhase, detail: Option<String>, place: Option<&Place>) -> HostedState {
+        let address = |port, tls| HostedAddress { host: self.machine.host.clone(), port, tls };
+        HostedState {
+            phase,
+            since: now_s(),
+            detail,
+            addresses: place
+                .map(|place| vec![address(place.tls, true), address(place.plain, false)])
+                .unwrap_or_default(),
+            websocket: None,
+            users: 0,
+            channels: 0,
+            software: None,
+        }
+    }
+
+    fn tell(&self, phase: HostedPhase, detail: Option<String>, place: Option<&Place>) {
+        self.tell_all(self.state(phase, detail, place));
+    }
+
+    /// Says nothing where nothing changed but the time.
+    fn tell_all(&self, state: HostedState) {
+        self.states.send_if_modified(|states| {
+            let known = states.get(&self.id);
+            let same =
+                known.is_some_and(|known| HostedState { since: known.since, ..state.clone() } == *known);
+            if !same {
+                states.insert(self.id, state);
+            }
+            !same
+        });
+    }
+}
+
+fn door(place: &Place) -> Door {
+    Door::Api { url: format!("http://127.0.0.1:{}", place.api), token: Sealed::new(place.token.clone()) }
+}
+
+fn api(place: &Place) -> Result<Server> {
+    Ok(Server::of(&door(place))?)
+}
+
+/// Writes what Ergo reads, and beside it what we compare the next one with.
+fn write(folder: &Path, config: &Value, motd: &str) -> Result<()> {
+    service::paths::write_private(&folder.join("config"), yaml::write(config).as_bytes())?;
+    service::paths::write_private(&folder.join("config.json"), &serde_json::to_vec(config)?)?;
+    service::paths::write_private(&config::motd(folder), motd.as_bytes())?;
+    Ok(())
+}
