@@ -214,10 +214,12 @@ async fn listen<O: Operator>(
                     Arc::clone(watches).search(kind);
                 }
                 Some(News::Undecodable(what)) => {
-                    if undecodable.insert(what.key.clone(), what.error.clone()).as_ref() != Some(&what.error) {
-                        metrics.undecodable(undecodable.len());
+                    let before = undecodable.insert(what.key.clone(), what.error.clone());
+                    metrics.undecodable(undecodable.len());
+                    if before.as_ref() != Some(&what.error) {
                         cannot_read(shared, &what).await;
                     }
+                    let_go(shared, &what).await;
                 }
                 Some(News::Mended(kind)) => {
                     watches.mended(kind);
@@ -237,8 +239,7 @@ async fn listen<O: Operator>(
     }
 }
 
-/// A resource that cannot be read is told of, and otherwise left alone; one that is being deleted may go. What it made
-/// outside its namespace stays: nobody can read what it wanted to become of it.
+/// A resource that cannot be read is told of, and otherwise left alone.
 async fn cannot_read<O: Operator>(shared: &Shared<O>, what: &Undecodable) {
     tracing::error!(resource = %what.key, error = what.error, "a resource cannot be read and is left alone");
     let meta: &ObjectMeta = &what.meta;
@@ -251,6 +252,12 @@ async fn cannot_read<O: Operator>(shared: &Shared<O>, what: &Undecodable) {
         ..Default::default()
     };
     shared.events.publish(&regarding, true, "Undecodable", &what.error).await;
+}
+
+/// One that cannot be read may go once it is being deleted. What it made outside its namespace stays: nobody can read what
+/// it wanted to become of it.
+async fn let_go<O: Operator>(shared: &Shared<O>, what: &Undecodable) {
+    let meta: &ObjectMeta = &what.meta;
     let ours = finalizer::name(O::NAME);
     let Some(rest) = finalizer::without(meta.finalizers.as_deref().unwrap_or_default(), &ours) else {
         return;
