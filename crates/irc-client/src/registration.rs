@@ -422,8 +422,9 @@ impl<'a> Registration<'a> {
             let failure = words::sasl_unavailable(self.config, "went on before the login was done");
             return acts.push(Act::Fail(failure));
         }
-        let nick =
-            message.param(0).map(lossy).filter(|nick| nick != "*").unwrap_or_else(|| self.nick.clone());
+        // Some welcome nobody by name: then it is who we asked to be.
+        let named = message.param(0).map(lossy).filter(|nick| !nick.is_empty() && nick != "*");
+        let nick = named.unwrap_or_else(|| self.nick.clone());
         acts.push(Act::Done(Box::new(Registered {
             nick,
             caps: self.caps.enabled(),
