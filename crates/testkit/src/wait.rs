@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// How long a condition may take on a busy machine before a test fails.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Asks `question` until it answers `Some`, for [`PATIENCE`] at the most, and gives that answer. Fails the test with `what`.
 #[track_caller]

@@ -13,6 +13,7 @@ use kube::{Client, ResourceExt as _};
 use serde_json::{Value, json};
 
 use super::{Cluster, Kinds, Pretender, audit};
+use crate::wait::PATIENCE;
 
 /// Where operators run, as their manifests say.
 pub const HOME: &str = "ircnow-system";
@@ -117,7 +118,7 @@ pub async fn change(client: &Client, kind: &str, namespace: &str, name: &str, sp
 /// Waits until a resource is as wanted.
 ///
 /// # Panics
-/// If it is not within a minute.
+/// If it is not within [`PATIENCE`].
 pub async fn until(
     client: &Client,
     kind: &str,
@@ -127,7 +128,7 @@ pub async fn until(
     wanted: impl Fn(&DynamicObject) -> bool,
 ) -> DynamicObject {
     let api = objects(client, kind, namespace);
-    let end = tokio::time::Instant::now() + std::time::Duration::from_secs(60);
+    let end = tokio::time::Instant::now() + PATIENCE;
     loop {
         let found = api.get_opt(name).await;
         if let Ok(Some(object)) = &found
