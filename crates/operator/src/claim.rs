@@ -3,6 +3,8 @@
 //! Claims are `Lease` objects, because those are small, have a holder, and both operators may write them anyway. Creating
 //! one is atomic, so of two that ask at once one wins; the holder's object is looked up before a claim is taken over.
 
+use std::collections::HashSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crds::status::Status as _;
@@ -77,6 +79,33 @@ impl Holder {
 
 /// How a claim ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
+/// Claims this process has seen to be held. What a status says is not enough: it may have been copied, with the host name
+/// it names, from the resource that holds it.
+#[derive(Debug, Default)]
+pub struct Known(Mutex<HashSet<Box<str>>>);
+
+impl Known {
+    fn has(&self, me: &Holder, hostname: &str) -> bool {
+        self.lock().contains(&*Self::key(me, hostname))
+    }
+
+    fn put(&self, me: &Holder, hostname: &str) {
+        self.lock().insert(Self::key(me, hostname).into());
+    }
+
+    fn forget(&self, me: &Holder, hostname: &str) {
+        self.lock().remove(&*Self::key(me, hostname));
+    }
+
+    fn key(me: &Holder, hostname: &str) -> String {
+        format!("{}/{hostname}", me.uid)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashSet<Box<str>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 pub enum Claim {
     /// The name is ours.
     Ours,
@@ -180,11 +209,13 @@ pub async fn take_all<O: Operator>(
     let me = Holder::of::<O>(root);
     let held = held::<O>(root);
     for hostname in root.hostnames() {
-        // What the status says we hold stays ours until we give it back: no need to ask at every look.
-        if held.iter().any(|held| held.as_str() == hostname) {
+        let is_held = held.iter().any(|held| held.as_str() == hostname);
+        // What we were seen to hold stays ours until we give it back: no need to ask at every look.
+        if is_held && context.claims.has(&me, hostname) {
             continue;
         }
-        let taken = is_older_claimant(context, root, hostname) || {
+        // Who is older comes first only where nobody holds the name yet.
+        let taken = (!is_held && is_older_claimant(context, root, hostname)) || {
             let alive = |holder| is_alive(context.client, holder);
             take(context.writer, &claims, hostname, &me, alive).await? != Claim::Ours
         };
@@ -201,6 +232,7 @@ pub async fn take_all<O: Operator>(
     Ok(())
 }
 
+        context.claims.put(&me, hostname);
 /// Whether another resource asks for the name and is older: of those that ask at once, the oldest wins.
 fn is_older_claimant<O: Operator>(context: &Context<'_, O>, root: &O::Root, hostname: &str) -> bool {
     let age = |root: &O::Root| (root.meta().creation_timestamp.as_ref().map(|time| time.0), root.uid());
@@ -276,3 +308,4 @@ where
     let found = found.map_err(|error| Error::api(format!("looking for {holder}"), error))?;
     Ok(found.is_some_and(|found| found.metadata.uid.as_deref() == Some(&*holder.uid)))
 }
+        context.claims.forget(&me, hostname);

@@ -21,6 +21,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::child;
+use crate::claim;
 use crate::conditions::{Conditions, READY};
 use crate::definitions::Definitions;
 use crate::error::Error;
@@ -125,6 +126,8 @@ pub struct Context<'a, O: Operator> {
     pub store: &'a Store<O::Root>,
     /// The resource's children as they were when the look began.
     pub children: Children,
+    /// Host names that are known to be held.
+    pub claims: &'a claim::Known,
     /// Which resource.
     pub key: &'a RootKey,
     /// What its children carry.
@@ -185,6 +188,7 @@ pub(crate) struct Shared<O: Operator> {
     pub writer: Writer,
     pub definitions: Definitions,
     pub store: Store<O::Root>,
+    pub claims: claim::Known,
     pub queue: Arc<Queue<RootKey>>,
     pub events: Events,
 }
@@ -235,6 +239,7 @@ impl<O: Operator> Shared<O> {
             definitions: &self.definitions,
             store: &self.store,
             children: self.store.children(key),
+            claims: &self.claims,
             key,
             parent: Parent { operator: O::NAME, key: key.clone(), uid: owner.uid.clone(), owner },
         })

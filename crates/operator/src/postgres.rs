@@ -57,13 +57,20 @@ impl PostgresAt {
     }
 }
 
-/// The status with the database's name in it, if it is not there yet.
+/// The status with the database's name in it, if it is not there yet. One that names another's was copied from there.
 pub(crate) fn identify<O: Operator>(operator: &O, root: &O::Root) -> Result<Option<Value>, Error> {
     let mut status = root.status().cloned().unwrap_or_default();
-    if !root.uses_postgres() || status.database().is_some() {
+    if !root.uses_postgres() {
         return Ok(None);
     }
     let name = names::<O>(root).postgres;
+    if let Some(identity) = status.database() {
+        return if identity.name.0 == name && identity.role.0 == name {
+            Ok(None)
+        } else {
+            Err(of_another(&identity.name.0))
+        };
+    }
     *status.database_mut() = Some(DatabaseIdentity {
         cluster: cluster(operator.clusters(), root.cluster(), O::SECTION)?,
         name: name.as_str().into(),
@@ -71,6 +78,17 @@ pub(crate) fn identify<O: Operator>(operator: &O, root: &O::Root) -> Result<Opti
     });
     let status = serde_json::to_value(&status);
     status.map(Some).map_err(|error| Error::Internal(format!("the status cannot be written: {error}")))
+}
+
+fn of_another(name: &str) -> Error {
+    Error::Invalid {
+        condition: DATABASE,
+        reason: "DatabaseOfAnother",
+        message: format!(
+            "the status names the database {name}, which was made for another resource: take `database` out of the \
+             status (`kubectl edit --subresource=status`) to have one made, and move the rows there"
+        ),
+    }
 }
 
 /// The PostgreSQL cluster a resource uses: one the installation allows, the first where it names none.

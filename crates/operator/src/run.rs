@@ -12,6 +12,7 @@ use service::shutdown::Shutdown;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use crate::claim;
 use crate::definitions::{self, Definitions};
 use crate::driver::{Operator, Shared};
 use crate::events::Events;
@@ -93,6 +94,7 @@ pub async fn run<O: Operator>(
         writer,
         definitions,
         store: Store::default(),
+        claims: claim::Known::default(),
         queue: Arc::new(Queue::default()),
         events: Events::new(client, O::NAME, &settings.identity, leadership.clone()),
     });
