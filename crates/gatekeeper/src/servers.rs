@@ -23,7 +23,7 @@ use crate::text::hex;
 /// Members one server may have: enough for a network of the largest plan, and a bound on what a call may write.
 const MOST_MEMBERS: usize = 5_000;
 /// Servers of one account, far above every plan: a bound, not a quota.
-const MOST_SERVERS: usize = 1_000;
+const MOST_SERVERS: i64 = 1_000;
 
 /// The client secret of a server: `HMAC-SHA-256(secret, "ircnow <kind> client " || id)` in hexadecimal digits, as the
 /// operators derive it.
@@ -85,14 +85,14 @@ impl Gatekeeper {
             }
             Some(_) => {}
             None => {
-                if self.0.store.irc_servers(owner.sub).await?.len() >= MOST_SERVERS {
+                if self.0.store.count_irc_servers_in(&mut tx, owner.sub).await? >= MOST_SERVERS {
                     return Err(forbidden("This account has too many servers."));
                 }
             }
         }
         let mut members = Vec::with_capacity(server.members.len());
         for name in &server.members {
-            let found = self.0.store.account_by_name(&name.trim().to_ascii_lowercase()).await?;
+            let found = self.0.store.account_by_name_in(&mut tx, &name.trim().to_ascii_lowercase()).await?;
             let found = found.filter(|account| account.status != Status::Deleting);
             let found = found.ok_or_else(|| invalid("members", format!("There is no account {name}.")))?;
             members.push(found.sub);

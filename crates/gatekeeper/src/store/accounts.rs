@@ -132,6 +132,11 @@ impl Store {
         row.as_ref().map(account).transpose()
     }
 
+    pub async fn account_by_name_in(&self, tx: &mut Tx, username: &str) -> Result<Option<AccountRow>> {
+        let row = sqlx::query(BY_NAME).bind(username.to_owned()).fetch_optional(&mut **tx).await?;
+        row.as_ref().map(account).transpose()
+    }
+
     pub async fn accounts_by_email(&self, email: &str) -> Result<Vec<AccountRow>> {
         let rows = sqlx::query(BY_EMAIL).bind(email.to_owned()).fetch_all(self.pool()).await?;
         rows.iter().map(account).collect()

@@ -20,6 +20,7 @@ const ADD_MEMBER: &str =
     "INSERT INTO irc_server_members (server, sub) VALUES ($1, $2) ON CONFLICT DO NOTHING";
 const IS_MEMBER: &str = "SELECT COUNT(*) AS n FROM irc_server_members WHERE server = $1 AND sub = $2";
 const OF_OWNER: &str = "SELECT id, access FROM irc_servers WHERE owner = $1 ORDER BY id";
+const COUNT_OF_OWNER: &str = "SELECT COUNT(*) AS n FROM irc_servers WHERE owner = $1";
 const MEMBERS: &str = "SELECT username FROM accounts
     WHERE sub IN (SELECT sub FROM irc_server_members WHERE server = $1) ORDER BY username";
 
@@ -66,6 +67,10 @@ impl Store {
     pub async fn is_member(&self, id: ServerId, sub: Sub) -> Result<bool> {
         let row = sqlx::query(IS_MEMBER).bind(id.to_string()).bind(key(sub)).fetch_one(self.pool()).await?;
         Ok(row.int("n")? > 0)
+    }
+
+    pub async fn count_irc_servers_in(&self, tx: &mut Tx, owner: Sub) -> Result<i64> {
+        sqlx::query(COUNT_OF_OWNER).bind(key(owner)).fetch_one(&mut **tx).await?.int("n")
     }
 
     /// The servers of an account, by name.

@@ -300,7 +300,23 @@ async fn what_is_derived_from_another_secret_opens_nothing() {
     assert_eq!(status, 401);
 }
 
+/// More at once than the store has connections: each waits for its turn, and none holds what another waits for.
+async fn many_servers_are_told_of_at_the_same_moment(world: World) {
+    world.signed_up("alice").await;
+    let call = world.call("alice").await;
+    let puts = (0..32).map(|number| {
+        let id = format!("bouncer-{number:08x}-33cb-4a5e-9b2f-3d0a9d3b8a11").parse().unwrap();
+        let members = vec!["alice".to_owned()];
+        world.gate.put_irc_server(&call, IrcServer { id, access: ServerAccess::Members, members })
+    });
+    for put in futures_util::future::join_all(puts).await {
+        put.unwrap();
+    }
+    assert_eq!(IrcServers::irc_servers(&world.gate, &call).await.unwrap().len(), 32);
+}
+
 on_both_engines!(
+    many_servers_are_told_of_at_the_same_moment,
     a_bouncer_is_told_of_its_owner_alone,
     a_network_is_told_of_its_members_or_of_everybody,
     nobody_asks_with_a_name_or_a_secret_that_is_not_theirs,
