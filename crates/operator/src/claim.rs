@@ -3,7 +3,7 @@
 //! Claims are `Lease` objects, because those are small, have a holder, and both operators may write them anyway. Creating
 //! one is atomic, so of two that ask at once one wins; the holder's object is looked up before a claim is taken over.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crds::text::HostName;
 use crds::{ErgoNetwork, Server as _, SojuBouncer};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
-use kube::api::{Api, DeleteParams, ObjectMeta, PostParams, Preconditions};
+use kube::api::{Api, DeleteParams, ListParams, ObjectMeta, PostParams, Preconditions};
 use kube::core::object::HasStatus as _;
 use kube::{Client, Resource, ResourceExt as _};
 use serde::de::DeserializeOwned;
@@ -22,7 +22,7 @@ use crate::error::Error;
 use crate::hash;
 use crate::kind::{Facts, Kind};
 use crate::writer::Writer;
-use crate::{Context, Operator};
+use crate::{Context, OWNER_UID, Operator};
 
 /// The kind claims are made of.
 pub static LEASE: Kind = Kind {
@@ -77,8 +77,6 @@ impl Holder {
     }
 }
 
-/// How a claim ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
 /// Claims this process has seen to be held. What a status says is not enough: it may have been copied, with the host name
 /// it names, from the resource that holds it.
 #[derive(Debug, Default)]
@@ -106,6 +104,8 @@ impl Known {
     }
 }
 
+/// How a claim ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Claim {
     /// The name is ours.
     Ours,
@@ -136,6 +136,7 @@ where
             metadata: ObjectMeta {
                 name: Some(name),
                 annotations: Some([(CLAIMED.to_owned(), hostname.to_owned())].into()),
+                labels: Some([(OWNER_UID.to_owned(), me.uid.clone())].into()),
                 ..ObjectMeta::default()
             },
             spec: Some(LeaseSpec { holder_identity: Some(me.to_string()), ..LeaseSpec::default() }),
@@ -153,6 +154,7 @@ where
         }
     }
     spec.holder_identity = Some(me.to_string());
+    claim.labels_mut().insert(OWNER_UID.to_owned(), me.uid.clone());
     let replaced =
         writer.write("update", &LEASE, claims.replace(&name, &PostParams::default(), &claim)).await;
     settled(replaced.map(drop), hostname)
@@ -228,11 +230,11 @@ pub async fn take_all<O: Operator>(
                 after: Duration::from_secs(60),
             });
         }
+        context.claims.put(&me, hostname);
     }
     Ok(())
 }
 
-        context.claims.put(&me, hostname);
 /// Whether another resource asks for the name and is older: of those that ask at once, the oldest wins.
 fn is_older_claimant<O: Operator>(context: &Context<'_, O>, root: &O::Root, hostname: &str) -> bool {
     let age = |root: &O::Root| (root.meta().creation_timestamp.as_ref().map(|time| time.0), root.uid());
@@ -255,7 +257,31 @@ pub async fn release_unused<O: Operator>(
     let used = root.hostnames();
     let held = held::<O>(root).iter().map(HostName::as_str);
     let unused: Vec<&str> = held.filter(|held| !used.contains(held)).collect();
-    release_each(context, space, root, &unused).await
+    release_each(context, space, root, &unused).await?;
+    if is_settled::<O>(root) {
+        return Ok(());
+    }
+    let claimed = claimed(context, space).await?;
+    let left: Vec<&str> = claimed.iter().map(String::as_str).filter(|name| !used.contains(name)).collect();
+    release_each(context, space, root, &left).await
+}
+
+/// Whether a look at this very spec came to its end: then there is no claim the status does not tell of. An operator that
+/// died between a claim and the status leaves one, and it is only found by its label.
+fn is_settled<O: Operator>(root: &O::Root) -> bool {
+    let conditions = crate::driver::conditions_of::<O>(root);
+    conditions.iter().any(|is| {
+        is.type_ == HOSTNAME && is.status == "True" && is.observed_generation == root.meta().generation
+    })
+}
+
+/// The host names that are claimed for a resource, as the claims themselves say.
+async fn claimed<O: Operator>(context: &Context<'_, O>, space: &str) -> Result<Vec<String>, Error> {
+    let claims: Api<Lease> = Api::namespaced(context.client.clone(), space);
+    let ours = ListParams::default().labels(&format!("{OWNER_UID}={}", context.parent.uid));
+    let listed = claims.list(&ours).await;
+    let listed = listed.map_err(|error| Error::api("listing the claims on host names", error))?;
+    Ok(listed.items.iter().filter_map(|claim| claim.annotations().get(CLAIMED).cloned()).collect())
 }
 
 /// Gives back every host name a resource holds or may have claimed.
@@ -265,8 +291,10 @@ pub async fn release_all<O: Operator>(
     root: &O::Root,
 ) -> Result<(), Error> {
     let held = held::<O>(root).iter().map(HostName::as_str);
-    let all: Vec<&str> = root.hostnames().into_iter().chain(held).collect();
-    release_each(context, space, root, &all).await
+    let claimed = if is_settled::<O>(root) { Vec::new() } else { claimed(context, space).await? };
+    let claimed = claimed.iter().map(String::as_str);
+    let all: BTreeSet<&str> = root.hostnames().into_iter().chain(held).chain(claimed).collect();
+    release_each(context, space, root, &all.into_iter().collect::<Vec<_>>()).await
 }
 
 async fn release_each<O: Operator>(
@@ -278,6 +306,7 @@ async fn release_each<O: Operator>(
     let claims: Api<Lease> = Api::namespaced(context.client.clone(), space);
     let me = Holder::of::<O>(root);
     for hostname in hostnames {
+        context.claims.forget(&me, hostname);
         release(context.writer, &claims, hostname, &me).await?;
     }
     Ok(())
@@ -308,4 +337,3 @@ where
     let found = found.map_err(|error| Error::api(format!("looking for {holder}"), error))?;
     Ok(found.is_some_and(|found| found.metadata.uid.as_deref() == Some(&*holder.uid)))
 }
-        context.claims.forget(&me, hostname);
