@@ -6,7 +6,6 @@
 mod channels;
 mod devices;
 mod networks;
-mod once;
 mod reseal;
 mod schema;
 mod secrets;
@@ -17,14 +16,15 @@ mod users;
 
 use std::sync::Arc;
 
-use contracts::{CallError, Sub};
+use contracts::{Call, CallError, Sub};
+use serde::Serialize;
 use service::db::{Database, DbError, Tx};
+use service::once::{Answers, Asked, OnceError};
 use service::secrets::Keyring;
 use uuid::Uuid;
 
 pub use devices::DeviceRow;
 pub use networks::NetworkRow;
-pub use once::Once;
 pub use schema::MIGRATIONS;
 
 /// Why a row could not be read or written.
@@ -60,6 +60,16 @@ impl From<sqlx::Error> for StoreError {
     }
 }
 
+impl From<OnceError> for StoreError {
+    fn from(error: OnceError) -> Self {
+        match error {
+            OnceError::Another => CallError::Conflict { message: error.to_string() }.into(),
+            OnceError::Database(error) => Self::Database(error),
+            OnceError::Json(error) => Self::Row { table: "answered", reason: error.to_string() },
+        }
+    }
+}
+
 impl From<StoreError> for CallError {
     fn from(error: StoreError) -> Self {
         match error {
@@ -81,18 +91,30 @@ pub type StoreResult<T> = Result<T, StoreError>;
 pub struct Store {
     db: Database,
     keys: Arc<Keyring>,
+    answers: Answers,
 }
 
 impl Store {
     /// The store over `db`, its tables brought to the present form.
     pub async fn open(db: Database, keys: Arc<Keyring>) -> StoreResult<Self> {
         db.migrate(MIGRATIONS).await?;
-        Ok(Self { db, keys })
+        let answers = Answers::new(db.clone(), Keyring::clone(&keys), "bouncer idempotency");
+        Ok(Self { db, keys, answers })
     }
 
     /// Lets go of the database.
     pub async fn close(&self) {
         self.db.close().await;
+    }
+
+    /// What `call` asks for: `request` is all of it.
+    fn asked(&self, call: &Call, request: &impl Serialize) -> StoreResult<Asked> {
+        Ok(self.answers.asked(call.account.0, call.idempotency_key.as_deref(), request)?)
+    }
+
+    /// Forgets answers older than a day.
+    pub async fn prune_answers(&self) -> StoreResult<()> {
+        Ok(self.answers.prune().await?)
     }
 
     async fn begin(&self) -> StoreResult<Tx> {

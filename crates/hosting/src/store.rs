@@ -3,10 +3,13 @@
 //! Every transaction that checks a limit before it writes begins by raising `hosting_account.writes`, so that two of
 //! them for one account never run side by side on either engine.
 
+#[cfg(test)]
+mod tests;
+
 use contracts::{Call, CallError, HostedAccess, HostedId, Sub};
-use ring::hmac;
 use serde::{Deserialize, Serialize};
 use service::db::{Database, DbError, Migration, Tx, is_unique_violation};
+use service::once::{self, Answers, OnceError};
 use service::secrets::Keyring;
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
@@ -14,15 +17,20 @@ use uuid::Uuid;
 
 use crate::host::KeptOperator;
 
-/// How long an answer is kept for a repeat.
-const KEPT_US: i64 = 24 * 60 * 60 * 1_000_000;
-
-const MIGRATIONS: &[Migration] = &[Migration {
-    version: 1,
-    name: "hosted networks",
-    sqlite: include_str!("store/1_sqlite.sql"),
-    postgres: include_str!("store/1_postgres.sql"),
-}];
+const MIGRATIONS: &[Migration] = &[
+    Migration {
+        version: 1,
+        name: "hosted networks",
+        sqlite: include_str!("store/1_sqlite.sql"),
+        postgres: include_str!("store/1_postgres.sql"),
+    },
+    Migration {
+        version: 2,
+        name: "answers as every service keeps them",
+        sqlite: include_str!("store/2_sqlite.sql"),
+        postgres: include_str!("store/2_postgres.sql"),
+    },
+];
 
 /// Why a row could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +49,16 @@ pub enum StoreError {
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         Self::Database(error.into())
+    }
+}
+
+impl From<OnceError> for StoreError {
+    fn from(error: OnceError) -> Self {
+        match error {
+            OnceError::Another => CallError::Conflict { message: error.to_string() }.into(),
+            OnceError::Database(error) => Self::Database(error),
+            OnceError::Json(error) => Self::Row(error.to_string()),
+        }
     }
 }
 
@@ -82,31 +100,30 @@ pub struct HostedRow {
     pub deleted_us: Option<i64>,
 }
 
-/// A call that is being carried out: a digest of all it asks for.
+/// A call that is being carried out.
 pub struct Asked<'a> {
     call: &'a Call,
-    digest: Vec<u8>,
+    once: once::Asked,
 }
 
 /// The rows.
 #[derive(Clone)]
 pub struct Store {
     db: Database,
-    keyring: Keyring,
+    answers: Answers,
 }
 
 impl Store {
     /// The store over `db`, its tables brought to the present form.
     pub async fn open(db: Database, keyring: Keyring) -> Result<Self, DbError> {
         db.migrate(MIGRATIONS).await?;
-        Ok(Self { db, keyring })
+        Ok(Self { answers: Answers::new(db.clone(), keyring, "hosting idempotency"), db })
     }
 
-    /// What `call` asks for. `request` is all of it; only a keyed digest is kept, because it may hold a password.
+    /// What `call` asks for: `request` is all of it.
     pub fn asked<'a>(&self, call: &'a Call, request: &impl Serialize) -> StoreResult<Asked<'a>> {
-        let plain = serde_json::to_vec(request).map_err(|error| StoreError::Row(error.to_string()))?;
-        let key = hmac::Key::new(hmac::HMAC_SHA256, &self.keyring.derive("hosting idempotency"));
-        Ok(Asked { call, digest: hmac::sign(&key, &plain).as_ref().to_vec() })
+        let once = self.answers.asked(call.account.0, call.idempotency_key.as_deref(), request)?;
+        Ok(Asked { call, once })
     }
 
     /// Every network.
@@ -149,7 +166,7 @@ impl Store {
     ) -> StoreResult<HostedRow> {
         let sub = asked.call.account;
         let mut tx = self.begin_for(sub).await?;
-        if let Some(id) = again(&mut tx, asked).await? {
+        if let Some(id) = asked.once.again(&mut tx).await? {
             return one(&mut tx, sub, id).await;
         }
         room(count(&mut tx, sub).await?)?;
@@ -177,7 +194,7 @@ impl Store {
             Err(error) if is_unique_violation(&error) => return Err(taken().into()),
             written => written?,
         };
-        answered(&mut tx, asked, row.id).await?;
+        asked.once.answered(&mut tx, &row.id).await?;
         tx.commit().await?;
         Ok(row)
     }
@@ -191,7 +208,7 @@ impl Store {
     ) -> StoreResult<HostedRow> {
         let sub = asked.call.account;
         let mut tx = self.begin_for(sub).await?;
-        if let Some(id) = again(&mut tx, asked).await? {
+        if let Some(id) = asked.once.again(&mut tx).await? {
             return one(&mut tx, sub, id).await;
         }
         let mut row = one(&mut tx, sub, id).await?;
@@ -210,7 +227,7 @@ impl Store {
             .bind(bytes(row.id.0))
             .execute(&mut *tx)
             .await?;
-        answered(&mut tx, asked, row.id).await?;
+        asked.once.answered(&mut tx, &row.id).await?;
         tx.commit().await?;
         Ok(row)
     }
@@ -227,7 +244,7 @@ impl Store {
     /// Forgets an account that has no networks any more.
     pub async fn forget(&self, sub: Sub) -> StoreResult<()> {
         for query in
-            ["DELETE FROM hosting_answer WHERE sub = $1", "DELETE FROM hosting_account WHERE sub = $1"]
+            ["DELETE FROM answered WHERE sub = $1", "DELETE FROM hosting_account WHERE sub = $1"]
         {
             sqlx::query(query).bind(bytes(sub.0)).execute(self.db.pool()).await?;
         }
@@ -236,11 +253,7 @@ impl Store {
 
     /// Forgets answers older than a day.
     pub async fn prune_answers(&self) -> StoreResult<()> {
-        sqlx::query("DELETE FROM hosting_answer WHERE at < $1")
-            .bind(service::clock::now_us() - KEPT_US)
-            .execute(self.db.pool())
-            .await?;
-        Ok(())
+        Ok(self.answers.prune().await?)
     }
 
     /// A transaction in which nobody else writes for `sub`.
@@ -254,38 +267,6 @@ impl Store {
         .await?;
         Ok(tx)
     }
-}
-
-/// What the call was answered with before, if it was. The same key with another request is a `Conflict`.
-async fn again(tx: &mut Tx, asked: &Asked<'_>) -> StoreResult<Option<HostedId>> {
-    let Some(key) = &asked.call.idempotency_key else { return Ok(None) };
-    let row =
-        sqlx::query("SELECT request, network FROM hosting_answer WHERE sub = $1 AND idempotency_key = $2")
-            .bind(bytes(asked.call.account.0))
-            .bind(key.clone())
-            .fetch_optional(&mut **tx)
-            .await?;
-    let Some(row) = row else { return Ok(None) };
-    if row.try_get::<Vec<u8>, _>(0)? != asked.digest {
-        let message = "This request was sent before with another content. Reload the page and send it again.";
-        return Err(CallError::Conflict { message: message.to_owned() }.into());
-    }
-    Ok(Some(HostedId(uuid(&row.try_get::<Vec<u8>, _>(1)?)?)))
-}
-
-async fn answered(tx: &mut Tx, asked: &Asked<'_>, id: HostedId) -> StoreResult<()> {
-    let Some(key) = &asked.call.idempotency_key else { return Ok(()) };
-    sqlx::query(
-        "INSERT INTO hosting_answer (sub, idempotency_key, request, network, at) VALUES ($1, $2, $3, $4, $5)",
-    )
-    .bind(bytes(asked.call.account.0))
-    .bind(key.clone())
-    .bind(asked.digest.clone())
-    .bind(bytes(id.0))
-    .bind(service::clock::now_us())
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
 }
 
 async fn one(tx: &mut Tx, sub: Sub, id: HostedId) -> StoreResult<HostedRow> {

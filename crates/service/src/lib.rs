@@ -15,6 +15,7 @@ pub mod health;
 pub mod hosts;
 pub mod http;
 pub mod metrics;
+pub mod once;
 pub mod paths;
 pub mod rate;
 pub mod secrets;
@@ -25,6 +26,7 @@ pub mod sse;
 pub mod telemetry;
 pub mod tls;
 pub mod view;
+pub mod watched;
 pub mod web;
 
 /// What [`config!`] expands to needs.

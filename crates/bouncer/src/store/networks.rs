@@ -8,7 +8,7 @@ use sqlx::any::AnyRow;
 use uuid::Uuid;
 
 use super::secrets::{ClientCertificate, Private};
-use super::{Once, Store, StoreError, StoreResult, Tx, bytes, now_us, uuid};
+use super::{Asked, Store, StoreError, StoreResult, Tx, bytes, now_us, uuid};
 
 const TABLE: &str = "network";
 /// How long a deletion can be undone.
@@ -89,11 +89,11 @@ impl Store {
         spec: &NetworkSpec,
     ) -> StoreResult<NetworkRow> {
         let sub = call.account;
+        let asked = self.asked(call, &("add", spec))?;
         let mut tx = self.begin_for(sub).await?;
-        let pending = match self.once::<NetworkId>(&mut tx, call, &("add", spec)).await? {
-            Once::Again(id) => return self.answered_network(&mut tx, sub, id).await,
-            Once::New(pending) => pending,
-        };
+        if let Some(id) = asked.again(&mut tx).await? {
+            return self.answered_network(&mut tx, sub, id).await;
+        }
         let used = count_networks(&mut tx, sub).await?;
         account.limits.check(Limit::Networks, used, 1).map_err(|over| CallError::Quota {
             limit: over.limit.key().to_owned(),
@@ -122,7 +122,7 @@ impl Store {
         .execute(&mut *tx)
         .await?;
         self.put_channels(&mut tx, id, &spec.channels).await?;
-        self.finish(tx, call, pending, id).await
+        self.finish(tx, &asked, id, sub).await
     }
 
     /// Another spec for a network. Secrets that are `None` in `spec` are kept.
@@ -133,11 +133,11 @@ impl Store {
         spec: &NetworkSpec,
     ) -> StoreResult<NetworkRow> {
         let sub = call.account;
+        let asked = self.asked(call, &("change", id, spec))?;
         let mut tx = self.begin_for(sub).await?;
-        let pending = match self.once::<NetworkId>(&mut tx, call, &("change", id, spec)).await? {
-            Once::Again(id) => return self.answered_network(&mut tx, sub, id).await,
-            Once::New(pending) => pending,
-        };
+        if let Some(id) = asked.again(&mut tx).await? {
+            return self.answered_network(&mut tx, sub, id).await;
+        }
         let before = self.present_network(&mut tx, call, id).await?;
         refuse_taken_name(&mut tx, sub, Some(id), &spec.name).await?;
         let private = private_of(spec, before.private)?;
@@ -161,23 +161,23 @@ impl Store {
         if spec.channels != before.spec.channels {
             self.put_channels(&mut tx, id, &spec.channels).await?;
         }
-        self.finish(tx, call, pending, id).await
+        self.finish(tx, &asked, id, sub).await
     }
 
     /// Takes a network away; it can be put back for ten minutes.
     pub async fn delete_network(&self, call: &Call, id: NetworkId) -> StoreResult<()> {
+        let asked = self.asked(call, &("delete", id))?;
         let mut tx = self.begin_for(call.account).await?;
-        let pending = match self.once::<()>(&mut tx, call, &("delete", id)).await? {
-            Once::Again(()) => return Ok(()),
-            Once::New(pending) => pending,
-        };
+        if let Some(()) = asked.again(&mut tx).await? {
+            return Ok(());
+        }
         self.present_network(&mut tx, call, id).await?;
         sqlx::query("UPDATE network SET deleted_at = $1, version = version + 1 WHERE id = $2")
             .bind(now_us())
             .bind(bytes(id.0))
             .execute(&mut *tx)
             .await?;
-        self.answered(&mut tx, call, pending, &()).await?;
+        asked.answered(&mut tx, &()).await?;
         Ok(tx.commit().await?)
     }
 
@@ -189,11 +189,11 @@ impl Store {
         id: NetworkId,
     ) -> StoreResult<NetworkRow> {
         let sub = call.account;
+        let asked = self.asked(call, &("restore", id))?;
         let mut tx = self.begin_for(sub).await?;
-        let pending = match self.once::<NetworkId>(&mut tx, call, &("restore", id)).await? {
-            Once::Again(id) => return self.answered_network(&mut tx, sub, id).await,
-            Once::New(pending) => pending,
-        };
+        if let Some(id) = asked.again(&mut tx).await? {
+            return self.answered_network(&mut tx, sub, id).await;
+        }
         let row = self.find_network(&mut tx, sub, id).await?;
         let row = row.ok_or_else(|| CallError::not_found("network"))?;
         let Some(deleted_at) = row.deleted_at_us else { return Ok(row) };
@@ -210,7 +210,7 @@ impl Store {
             .bind(bytes(id.0))
             .execute(&mut *tx)
             .await?;
-        self.finish(tx, call, pending, id).await
+        self.finish(tx, &asked, id, sub).await
     }
 
     /// Another nick wanted, because the user took it from a device. Answers the network's new version.
@@ -251,15 +251,9 @@ impl Store {
         Ok(())
     }
 
-    async fn finish(
-        &self,
-        mut tx: Tx,
-        call: &Call,
-        pending: super::once::Pending,
-        id: NetworkId,
-    ) -> StoreResult<NetworkRow> {
-        self.answered(&mut tx, call, pending, &id).await?;
-        let row = self.find_network(&mut tx, call.account, id).await?;
+    async fn finish(&self, mut tx: Tx, asked: &Asked, id: NetworkId, sub: Sub) -> StoreResult<NetworkRow> {
+        asked.answered(&mut tx, &id).await?;
+        let row = self.find_network(&mut tx, sub, id).await?;
         tx.commit().await?;
         row.ok_or_else(|| CallError::not_found("network").into())
     }
@@ -338,11 +332,11 @@ impl Store {
 }
 
 /// Names are compared without case: they are part of login names.
-fn name_key(name: &str) -> String {
+pub(super) fn name_key(name: &str) -> String {
     name.to_ascii_lowercase()
 }
 
-fn plain_of(spec: &NetworkSpec) -> StoreResult<String> {
+pub(super) fn plain_of(spec: &NetworkSpec) -> StoreResult<String> {
     let plain = Plain {
         host: spec.host.clone(),
         port: spec.port,
