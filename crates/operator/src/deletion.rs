@@ -10,12 +10,14 @@ use crds::Server as _;
 use crds::common::DeletionPolicy;
 use crds::database::DatabaseIdentity;
 use crds::status::Status as _;
+use k8s_openapi::api::core::v1::Secret;
 use kube::core::object::HasStatus as _;
+use kube::{Api, ResourceExt as _};
 use serde_json::{Value, json};
 
 use crate::conditions::SNAPSHOT;
 use crate::driver::names;
-use crate::{ChildKey, Context, Error, Kind, Names, Operator, Seen, claim, kinds};
+use crate::{ChildKey, Context, Error, Kind, Names, OWNER_UID, Operator, Seen, claim, kinds};
 
 /// How a resource ends, besides its policy.
 #[derive(Clone, Copy, Debug)]
@@ -51,6 +53,7 @@ pub async fn settle<O: Operator>(
         if let Some(database) = database {
             drop_database(context, &names, database).await?;
         }
+        drop_certificates(context, &names).await?;
         // It is on its way once it is asked for: what still protects it is Kubernetes' business.
         let volume = ours(context, &kinds::VOLUME_CLAIM, &context.key.namespace, &names.volume);
         if let Some((key, seen)) = volume.filter(|(_, seen)| !seen.deleting) {
@@ -193,6 +196,28 @@ async fn drop_database<O: Operator>(
         gone(context, kind, space, &names.outside).await?;
     }
     gone(context, &kinds::SECRET, space, &names.outside).await
+}
+
+/// cert-manager leaves the Secret of a certificate that goes. While the certificate is there, a Secret that is deleted is
+/// made again; so that goes first.
+async fn drop_certificates<O: Operator>(context: &Context<'_, O>, names: &Names) -> Result<(), Error> {
+    let home = &*context.key.namespace;
+    for name in [&names.main, &names.web] {
+        gone(context, &kinds::CERTIFICATE, home, name).await?;
+    }
+    let secrets: Api<Secret> = Api::namespaced(context.client.clone(), home);
+    for name in [&names.tls, &names.web_tls] {
+        let found = secrets.get_metadata_opt(name).await;
+        let found = found.map_err(|error| Error::api(format!("reading the Secret {name}"), error))?;
+        // One that somebody else keeps has no mark, or another's.
+        if let Some(found) = found
+            && found.labels().get(OWNER_UID) == Some(&context.parent.uid)
+        {
+            let uid = found.uid().unwrap_or_default();
+            context.writer.delete(&ChildKey::new(&kinds::SECRET, home, name), &uid).await?;
+        }
+    }
+    Ok(())
 }
 
 fn wait(reason: &'static str, message: String) -> Error {

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use crate::conditions::ACCEPTED;
 use crate::error::Error;
 use crate::kind::Kind;
-use crate::{Context, Operator, kinds};
+use crate::resources::Parent;
+use crate::{Context, OWNER_UID, Operator, kinds};
 
 /// Which optional kinds the cluster has.
 #[derive(Clone, Copy, Debug, Default)]
@@ -269,10 +270,13 @@ pub fn ingress(expose: &Expose, host: &str, to: Backend<'_>, secret: &str) -> Va
     } })
 }
 
-/// The body of a certificate that cert-manager is asked for.
-pub fn certificate(issuer: &Issuer, hosts: &[&str], secret: &str) -> Value {
+/// The body of a certificate that cert-manager is asked for. Its Secret outlives it, so it is marked as the resource's: by
+/// that it is found when the resource ends ([`crate::deletion`]). No more than that mark: what carries the labels of a
+/// child is a child, and this one is cert-manager's.
+pub fn certificate(parent: &Parent, issuer: &Issuer, hosts: &[&str], secret: &str) -> Value {
     json!({ "spec": {
         "secretName": secret,
+        "secretTemplate": { "labels": { OWNER_UID: parent.uid } },
         "dnsNames": hosts,
         "issuerRef": { "group": "cert-manager.io", "kind": issuer.kind.as_str(), "name": issuer.name.as_str() },
         "privateKey": { "algorithm": "ECDSA", "size": 256, "rotationPolicy": "Always" },

@@ -45,16 +45,29 @@ impl PostgresAt {
         }
     }
 
-    /// The address as `postgres://` wants it. Everything in it comes from a UID, a hash or a checked name.
+    /// The address as `postgres://` wants it. All but the password comes from a UID, a hash or a checked name; that is read
+    /// from a Secret which others may write, so it is encoded.
     pub fn url(&self) -> String {
         format!(
             "postgres://{}:{}@{}:5432/{}?sslmode=require",
             self.role,
-            self.password.expose_secret(),
+            percent_encoded(self.password.expose_secret()),
             self.host,
             self.name
         )
     }
+}
+
+/// A text as part of an address: letters and digits as they are, every other byte as `%xx`.
+fn percent_encoded(text: &str) -> String {
+    text.bytes().fold(String::new(), |mut encoded, byte| {
+        if byte.is_ascii_alphanumeric() {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+        encoded
+    })
 }
 
 /// The status with the database's name in it, if it is not there yet. One that names another's was copied from there.

@@ -10,7 +10,7 @@ use crate::controller::validate::Valid;
 pub fn build(parent: &Parent, valid: &Valid) -> Vec<Desired> {
     let TlsFrom::Asked(issuer) = &valid.tls else { return Vec::new() };
     let certificate = |name: &str, secret: &str, host: &str| {
-        parent.child(&kinds::CERTIFICATE, name, expose::certificate(issuer, &[host], secret))
+        parent.child(&kinds::CERTIFICATE, name, expose::certificate(parent, issuer, &[host], secret))
     };
     let (names, own) = (&valid.names, valid.spec.hostname.as_str());
     let mut all = vec![certificate(&names.main, &names.tls, own)];

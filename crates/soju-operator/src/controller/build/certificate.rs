@@ -11,6 +11,6 @@ pub fn certificate(parent: &Parent, valid: &Valid) -> Option<Desired> {
     let TlsFrom::Asked(issuer) = &valid.tls else { return None };
     let mut hosts = vec![valid.spec.hostname.as_str()];
     hosts.extend(valid.doors.web_host.as_deref().filter(|web| *web != valid.spec.hostname.as_str()));
-    let body = expose::certificate(issuer, &hosts, &valid.names.tls);
+    let body = expose::certificate(parent, issuer, &hosts, &valid.names.tls);
     Some(parent.child(&kinds::CERTIFICATE, &valid.names.main, body))
 }
