@@ -30,6 +30,12 @@ impl Document {
         Ok(())
     }
 
+    /// Adds a line that soju passes over: what stands in a file beside this one is named by its hash, so that a change of
+    /// it is a change of this text too.
+    pub fn note(&mut self, what: &'static str, content: &[u8]) {
+        self.0.push_str(&format!("# {what} {}\n", crds::sidecar::hash(content)));
+    }
+
     /// The text.
     pub fn text(&self) -> &str {
         &self.0

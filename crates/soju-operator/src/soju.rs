@@ -95,8 +95,9 @@ fn rehashable(valid: &Valid, doc: &mut Document) -> Result<(), Unwritable> {
     if let Some(title) = &spec.title {
         doc.add("title", [&title.0])?;
     }
-    if spec.motd.is_some() {
+    if let Some(motd) = &spec.motd {
         doc.add("motd", [format!("{CONFIG_DIR}/{MOTD_FILE}")])?;
+        doc.note("motd", motd.0.as_bytes());
     }
     if let Some(host) = &valid.doors.web_host {
         doc.add("http-ingress", [format!("https://{host}")])?;
