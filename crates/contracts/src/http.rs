@@ -9,7 +9,10 @@ mod accounts;
 mod bouncers;
 mod client;
 mod data;
+mod dedicated;
+mod moves;
 mod networks;
+mod routed;
 pub(crate) mod sse;
 mod wire;
 
@@ -17,4 +20,7 @@ pub use accounts::{AccountsClient, accounts_router, irc_servers_router};
 pub use bouncers::{BouncersClient, bouncers_router};
 pub use client::{Bearer, Client, NoBearer};
 pub use data::{AccountDataClient, account_data_router};
+pub use dedicated::dedicated_router;
+pub use moves::moves_router;
 pub use networks::{NetworksClient, networks_router};
+pub use routed::{Far, RoutedBouncers};

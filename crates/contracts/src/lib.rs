@@ -10,14 +10,18 @@
 mod accounts;
 mod bouncers;
 mod call;
+mod dedicated;
 #[doc(hidden)]
 pub mod fuzz;
 pub mod http;
 mod login;
+mod moves;
 mod networks;
 
 pub use accounts::*;
 pub use bouncers::*;
 pub use call::*;
+pub use dedicated::*;
 pub use login::*;
+pub use moves::*;
 pub use networks::*;

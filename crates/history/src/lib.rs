@@ -226,6 +226,17 @@ impl History {
         export::lines(self.clone(), account)
     }
 
+    /// A piece of a stream in position order, with the buffers each entry belongs to: what is carried to another store.
+    pub async fn entries(
+        &self,
+        account: AccountId,
+        stream: StreamId,
+        after: Option<Position>,
+        limit: usize,
+    ) -> Result<Vec<(Entry, Vec<Buffer>)>> {
+        self.store.export(account, stream, after, limit.clamp(1, MAX_PAGE)).await
+    }
+
     /// Entries taken for the account, a row a day, oldest first, from `since_day` (days since 1970) on.
     pub async fn counts(&self, account: AccountId, since_day: i64) -> Result<Vec<DayCount>> {
         self.store.counts(account, since_day).await

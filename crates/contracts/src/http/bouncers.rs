@@ -48,7 +48,7 @@ struct After {
 
 /// Another process's bouncer.
 #[derive(Clone)]
-pub struct BouncersClient(Client);
+pub struct BouncersClient(pub(super) Client);
 
 impl BouncersClient {
     /// The bouncer behind `client`.

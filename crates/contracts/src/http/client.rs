@@ -37,15 +37,20 @@ impl Bearer for NoBearer {
 pub struct Client {
     http: reqwest::Client,
     base: Url,
-    audience: &'static str,
+    audience: Arc<str>,
     bearer: Arc<dyn Bearer>,
 }
 
 impl Client {
     /// A client of the service `audience` whose admin listener answers at `base` (`http://127.0.0.1:9101/`). A path that ends
     /// with a slash stays before those of the calls.
-    pub fn new(http: reqwest::Client, base: Url, audience: &'static str, bearer: Arc<dyn Bearer>) -> Self {
-        Self { http, base, audience, bearer }
+    pub fn new(
+        http: reqwest::Client,
+        base: Url,
+        audience: impl Into<Arc<str>>,
+        bearer: Arc<dyn Bearer>,
+    ) -> Self {
+        Self { http, base, audience: audience.into(), bearer }
     }
 
     fn url(&self, path: &str) -> CallResult<Url> {
@@ -85,7 +90,7 @@ impl Client {
         call: &Call,
         args: &A,
     ) -> CallResult<T> {
-        let token = self.bearer.bearer(self.audience).await?;
+        let token = self.bearer.bearer(&self.audience).await?;
         let sent = self
             .http
             .post(self.url(path)?)
@@ -112,7 +117,7 @@ impl Client {
         args: &A,
     ) -> CallResult<BoxStream<'static, Event>> {
         let anybody = Call::new(Sub(Uuid::nil()), "");
-        let token = self.bearer.bearer(self.audience).await?;
+        let token = self.bearer.bearer(&self.audience).await?;
         let request = self
             .http
             .post(self.url(path)?)

@@ -49,7 +49,7 @@ struct After {
 
 /// Another process's hosting.
 #[derive(Clone)]
-pub struct NetworksClient(Client);
+pub struct NetworksClient(pub(super) Client);
 
 impl NetworksClient {
     /// The hosting behind `client`.

@@ -2,6 +2,7 @@
 //! that loses the answer after the change was made.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod dedicated;
 mod fake;
 mod networks;
 mod suite;
