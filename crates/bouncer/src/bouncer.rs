@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use contracts::{AccountData, Accounts, Bouncers, Sub, WellKnownNetwork};
+use contracts::{AccountData, Accounts, Bouncers, Moves, Sub, WellKnownNetwork};
 use history::History;
 use irc_client::HostLimiter;
 use irc_server::{Door, DoorConfig, DoorMetrics, ListenerSpec};
@@ -123,6 +123,7 @@ impl Bouncer {
         let store = Store::open(Database::open(&database).await?, deps.keys).await?;
         // A key may have been put before the others while nothing ran here.
         resealed(&store).await?;
+        let held = store.held().await?.into_iter().collect();
         let history = History::open(&log, history::Options::default()).await?;
         let metrics = BouncerMetrics::default();
         deps.metrics.register(|registry| metrics.register(registry));
@@ -137,6 +138,7 @@ impl Bouncer {
             metrics,
             well_known: well_known::list(deps.local, config.well_known.as_deref())?,
             only: config.account.map(Sub),
+            held: std::sync::Mutex::new(held),
             server_name: config.server_name.clone(),
             page_limit: config.page_limit,
             seen: SeenCursors::default(),
@@ -166,6 +168,11 @@ impl Bouncer {
         Arc::new(BouncerCalls { hub: Arc::clone(&self.hub) })
     }
 
+    /// The bouncer as whoever moves accounts sees it.
+    pub fn moves(&self) -> Arc<dyn Moves> {
+        Arc::new(BouncerCalls { hub: Arc::clone(&self.hub) })
+    }
+
     /// Seals every secret of networks and channels under the newest key of the keyring. It is done at every start, too.
     pub async fn reseal(&self) -> Result<(), OpenError> {
         resealed(&self.hub.context().store).await
@@ -173,7 +180,7 @@ impl Bouncer {
 
     /// The routes for other processes, to be mounted behind the check of their tokens.
     pub fn internal(&self) -> axum::Router {
-        contracts::http::bouncers_router(self.calls())
+        contracts::http::bouncers_router(self.calls()).merge(contracts::http::moves_router(self.moves()))
     }
 
     /// Where the door listens.

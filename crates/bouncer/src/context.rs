@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bouncer_core::{ConnId, Cursor};
-use contracts::{Accounts, CallError, CallResult, NetworkId, Sub, WellKnownNetwork};
+use contracts::{Accounts, CallError, CallResult, Hold, NetworkId, Sub, WellKnownNetwork};
 use history::History;
 use irc_client::{Dial, HostLimiter};
 use service::dialer::Guarded;
@@ -36,6 +36,8 @@ pub struct Context {
     pub well_known: Vec<WellKnownNetwork>,
     /// The one account this bouncer is for; all where there is none.
     pub only: Option<Sub>,
+    /// Accounts that are kept away from here: they move, or live elsewhere.
+    pub held: Mutex<HashMap<Sub, Hold>>,
     /// The name the bouncer calls itself.
     pub server_name: String,
     /// The most lines of one page of history.
@@ -49,9 +51,50 @@ pub struct Context {
 /// What anybody else is told at a bouncer that is for one account.
 const SOMEBODY_ELSES: &str = "This bouncer belongs to another account. Log in at your own.";
 
+/// Why an account is held, in words for its devices.
+pub fn held_words(why: &Hold) -> String {
+    match why {
+        Hold::Moving => "Your bouncer is being moved. Try again in a moment.".to_owned(),
+        Hold::MovedTo { hostname } => format!("Your bouncer is {hostname} now. Connect there."),
+    }
+}
+
 impl Context {
-    /// Whether this bouncer serves an account, or why it does not.
+    /// Whether this bouncer serves an account now, or why it does not.
     pub fn serves(&self, sub: Sub) -> CallResult<()> {
+        self.is_for(sub)?;
+        match self.held().get(&sub) {
+            None => Ok(()),
+            Some(why @ Hold::Moving) => Err(CallError::unavailable(held_words(why))),
+            Some(why @ Hold::MovedTo { .. }) => Err(CallError::Forbidden { reason: held_words(why) }),
+        }
+    }
+
+    /// Whether an account is held.
+    pub fn is_held(&self, sub: Sub) -> bool {
+        self.held().contains_key(&sub)
+    }
+
+    /// Keeps an account away, also over a restart.
+    pub async fn hold(&self, sub: Sub, why: Hold) -> StoreResult<()> {
+        self.store.hold(sub, &why).await?;
+        self.held().insert(sub, why);
+        Ok(())
+    }
+
+    /// Serves an account again.
+    pub async fn let_go(&self, sub: Sub) -> StoreResult<()> {
+        self.store.let_go(sub).await?;
+        self.held().remove(&sub);
+        Ok(())
+    }
+
+    fn held(&self) -> MutexGuard<'_, HashMap<Sub, Hold>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether this bouncer is for an account at all.
+    pub fn is_for(&self, sub: Sub) -> CallResult<()> {
         match self.only {
             Some(only) if only != sub => Err(CallError::Forbidden { reason: SOMEBODY_ELSES.to_owned() }),
             Some(_) | None => Ok(()),

@@ -48,6 +48,7 @@ impl AccountData for BouncerCalls {
                 CallError::unavailable(format!("History cannot be deleted right now: {error}."))
             })?;
             hub.context().store.forget(sub).await?;
+            hub.context().let_go(sub).await?;
             // A call that came in between may have brought it back.
             hub.gone(sub).await;
             Ok(())

@@ -63,6 +63,8 @@ impl Backend for BouncerBackend {
             Ok(Ok(contracts::SaslAnswer::Success { login })) => {
                 match self.hub.context().serves(login.account.sub) {
                     Ok(()) => SaslAnswer::Success { account: login.account.username.clone(), login: *login },
+                    // Clients stop for ever where they are refused: who moves is to come again.
+                    Err(CallError::Unavailable { reason }) => SaslAnswer::Unavailable { text: reason },
                     Err(error) => SaslAnswer::Refused { text: error.to_string() },
                 }
             }

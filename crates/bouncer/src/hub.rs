@@ -17,6 +17,8 @@ use crate::user::{Msg, Resident};
 const BRING_UP: usize = 8;
 /// Accounts read at once when the bouncer starts.
 const PAGE: u32 = 500;
+/// How long an account that leaves may take to store its last lines.
+const LEAVING: Duration = Duration::from_secs(15);
 /// How long a revoked credential is remembered: longer than any login takes to be turned into a session.
 const REVOKED_FOR: Duration = Duration::from_secs(600);
 
@@ -125,6 +127,19 @@ impl Hub {
             let _ = resident.tell(Msg::Gone).await;
             resident.board.close();
         }
+    }
+
+    /// The account goes elsewhere: its devices are told so, and what was said is on disk when this returns.
+    pub async fn leave(&self, sub: Sub, words: &str) -> CallResult<()> {
+        let cell = self.residents.lock().unwrap_or_else(PoisonError::into_inner).remove(&sub);
+        let Some(resident) = cell.and_then(|cell| cell.get().cloned()) else { return Ok(()) };
+        let mailbox = resident.mailbox();
+        // An account whose task has ended already has left.
+        let _ = resident.tell(Msg::Leave(words.to_owned())).await;
+        resident.board.close();
+        tokio::time::timeout(LEAVING, mailbox.closed())
+            .await
+            .map_err(|_| CallError::unavailable("Your bouncer does not come to rest. It is tried again."))
     }
 
     /// Brings every account with networks into memory, a few at a time. How fast its networks connect is up to the

@@ -23,6 +23,7 @@ mod hub;
 mod janitor;
 mod log;
 mod metrics;
+mod moves;
 mod spec;
 mod store;
 mod sts;

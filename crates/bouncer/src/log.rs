@@ -223,7 +223,8 @@ pub fn position(position: history::Position) -> core::Position {
     core::Position { epoch, offset: position.offset }
 }
 
-fn history_position(position: core::Position) -> history::Position {
+/// The way back.
+pub fn history_position(position: core::Position) -> history::Position {
     let epoch = Epoch {
         number: u32::try_from(position.epoch >> 32).unwrap_or(u32::MAX),
         token: u32::try_from(position.epoch & u64::from(u32::MAX)).unwrap_or_default(),

@@ -5,6 +5,7 @@
 
 mod channels;
 mod devices;
+pub mod moves;
 mod networks;
 mod reseal;
 mod schema;
@@ -98,6 +99,7 @@ impl Store {
     /// The store over `db`, its tables brought to the present form.
     pub async fn open(db: Database, keys: Arc<Keyring>) -> StoreResult<Self> {
         db.migrate(MIGRATIONS).await?;
+        db.migrate_component("moves", moves::MIGRATIONS).await?;
         let answers = Answers::new(db.clone(), Keyring::clone(&keys), "bouncer idempotency");
         Ok(Self { db, keys, answers })
     }

@@ -56,6 +56,8 @@ pub enum Msg {
     Account(Box<Account>),
     /// A credential was revoked: whoever logged in with it goes.
     Revoked(Uuid),
+    /// The account goes elsewhere: close everything in order, with these words.
+    Leave(String),
     /// The process ends: close everything in order.
     Stop,
     /// The account is gone: close everything now.

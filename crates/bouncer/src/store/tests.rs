@@ -4,7 +4,9 @@
 use std::sync::Arc;
 
 use bouncer_core::{Cursor, Position};
-use contracts::{Account, Call, CallError, NetworkId, NetworkSpec, Sasl, SavedChannel, Status, Sub, Tls};
+use contracts::{
+    Account, Call, CallError, Hold, NetworkId, NetworkSpec, Sasl, SavedChannel, Status, Sub, Tls,
+};
 use entitlements::{Amount, Limit, Limits, Plan};
 use irc_client::StsPolicy;
 use service::db::Database;
@@ -12,6 +14,7 @@ use service::secrets::Keyring;
 use testkit::Part;
 use uuid::Uuid;
 
+use super::moves::{MovedDevice, MovedNetwork};
 use super::reseal::Resealed;
 use super::{Store, StoreError};
 
@@ -336,5 +339,59 @@ async fn an_older_word_of_an_account_never_replaces_a_newer_one() {
         store.keep_feed_cursor(contracts::FeedCursor(7)).await.unwrap();
         store.keep_feed_cursor(contracts::FeedCursor(8)).await.unwrap();
         assert_eq!(store.feed_cursor().await.unwrap(), Some(contracts::FeedCursor(8)));
+    }
+}
+
+#[tokio::test]
+async fn who_is_held_stays_so_without_any_other_row() {
+    for Engine { store, .. } in engines().await {
+        let alice = known(&store, Limits::unlimited()).await;
+        let moved = Hold::MovedTo { hostname: "alice.example".to_owned() };
+        store.hold(alice.sub, &Hold::Moving).await.unwrap();
+        store.hold(alice.sub, &moved).await.unwrap();
+        store.forget(alice.sub).await.unwrap();
+        assert_eq!(store.held().await.unwrap(), [(alice.sub, moved)]);
+        store.let_go(alice.sub).await.unwrap();
+        assert!(store.held().await.unwrap().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn networks_and_devices_that_moved_are_what_they_were_with_their_secrets() {
+    for Engine { store, .. } in engines().await {
+        let alice = known(&store, Limits::unlimited()).await;
+        let channel = SavedChannel { name: "#tea".into(), key: Some("milk".into()) };
+        let spec = NetworkSpec {
+            channels: vec![channel.clone()],
+            on_connect: vec!["MODE alice +i".into()],
+            sasl: Sasl::Password { account: "alice".into(), password: Some("hunter2".into()) },
+            ..spec("net")
+        };
+        let row = store.add_network(&call(&alice), &alice, &spec).await.unwrap();
+        let device = store.device_attached(&alice, Uuid::now_v7(), Some("desk")).await.unwrap();
+        let moved = MovedNetwork::from(row.clone());
+        // As it travels.
+        let moved: MovedNetwork = serde_json::from_str(&serde_json::to_string(&moved).unwrap()).unwrap();
+        store.forget(alice.sub).await.unwrap();
+        store.keep_account(&alice).await.unwrap();
+        for _ in 0..2 {
+            store.put_networks(alice.sub, std::slice::from_ref(&moved)).await.unwrap();
+            let device = MovedDevice {
+                id: device.id,
+                credential: device.credential,
+                client: device.client.clone(),
+                software: None,
+                last_seen_us: device.last_seen_us,
+            };
+            store.put_devices(alice.sub, &[device]).await.unwrap();
+        }
+        let there = store.networks(alice.sub).await.unwrap().remove(0);
+        assert_eq!((there.id, &there.spec.channels), (row.id, &vec![channel]));
+        assert_eq!(there.private.sasl_password.as_deref(), Some("hunter2"));
+        assert_eq!(there.spec.on_connect, ["MODE alice +i"]);
+        assert_eq!(store.devices(alice.sub).await.unwrap(), [device]);
+        // Nobody takes a network over by its id.
+        let mallory = known(&store, Limits::unlimited()).await;
+        assert!(store.put_networks(mallory.sub, &[moved]).await.is_err());
     }
 }

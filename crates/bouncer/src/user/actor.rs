@@ -185,7 +185,8 @@ impl Actor {
                 |conn| conn.credential == credential,
                 "The app password or certificate you logged in with was revoked. Log in with another one.",
             ),
-            Msg::Stop => self.stop(),
+            Msg::Leave(words) => self.stop(&words, "The bouncer is being moved"),
+            Msg::Stop => self.stop(RESTARTING, "The bouncer is being restarted"),
             Msg::Gone => {
                 self.close_conns(|_| true, "This account was deleted.");
                 self.drop_upstreams("Account deleted");
@@ -309,15 +310,12 @@ impl Actor {
         self.reconcile_all();
     }
 
-    fn stop(&mut self) {
+    fn stop(&mut self, words: &str, goodbye: &'static str) {
         self.stop_by = Some(Instant::now() + LAST_WORDS);
-        self.close_conns(
-            |_| true,
-            "The bouncer is being restarted. Your client can connect again in a moment.",
-        );
+        self.close_conns(|_| true, words);
         for net in self.networks.values() {
             if let Some(upstream) = &net.upstream {
-                upstream.client.quit("The bouncer is being restarted");
+                upstream.client.quit(goodbye);
             }
         }
     }
@@ -327,6 +325,7 @@ impl Actor {
     }
 }
 
+const RESTARTING: &str = "The bouncer is being restarted. Your client can connect again in a moment.";
 pub(super) const SUSPENDED: &str = "This account is suspended. Write to whoever runs this service.";
 
 impl Drop for Actor {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bouncer::{Addresses, Bouncer, Config, Deps};
-use contracts::{Bouncers, Call, Network, NetworkSpec, Phase, Sasl, SavedChannel, Tls};
+use contracts::{Bouncers, Call, Moves, Network, NetworkSpec, Phase, Sasl, SavedChannel, Tls};
 use service::config::Source;
 use service::db::Database;
 use service::dialer::{DialConfig, Guarded, HostPort};
@@ -113,6 +113,10 @@ impl World {
 
     pub fn calls(&self) -> Arc<dyn Bouncers> {
         self.bouncer.as_ref().unwrap().0.calls()
+    }
+
+    pub fn moves(&self) -> Arc<dyn Moves> {
+        self.bouncer.as_ref().unwrap().0.moves()
     }
 
     pub fn addresses(&self) -> Addresses {
