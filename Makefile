@@ -56,9 +56,10 @@ bench: design ## measure: figures as docs/benchmarks.md explains them
 
 bench-operators: export FLEET ?= 5000
 bench-operators: export FLEET_REST ?= 60
-bench-operators: export FLEET_PLOT ?= $(CURDIR)/docs/images/operators.svg
-bench-operators: parts ## measure an operator of thousands on a real API server; FLEET=500 for less
+bench-operators: export FLEET_PLOT ?= $(CURDIR)/docs/images
+bench-operators: parts ## measure operators of thousands on a real API server; FLEET=500 for less
 	$(CARGO) test --locked --release -p soju-operator --test it fleet -- --nocapture
+	$(CARGO) test --locked --release -p ergo-operator --test it fleet -- --nocapture
 
 clean:
 	$(CARGO) clean

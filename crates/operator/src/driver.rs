@@ -230,8 +230,7 @@ impl<O: Operator> Shared<O> {
     }
 
     fn context_of<'a>(&'a self, key: &'a RootKey, root: &O::Root) -> Result<Context<'a, O>, Error> {
-        let owner = root
-            .controller_owner_ref(&())
+        let parent = Parent::of(O::NAME, root)
             .ok_or_else(|| Error::Internal(format!("{key} came without a name or a UID")))?;
         Ok(Context {
             client: &self.client,
@@ -241,7 +240,7 @@ impl<O: Operator> Shared<O> {
             children: self.store.children(key),
             claims: &self.claims,
             key,
-            parent: Parent { operator: O::NAME, key: key.clone(), uid: owner.uid.clone(), owner },
+            parent,
         })
     }
 

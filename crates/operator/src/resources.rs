@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use crds::status::ChildState;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::Resource;
 use serde_json::{Map, Value, json};
 
 use crate::child::{self, ChildKey, Seen};
@@ -39,6 +40,14 @@ pub struct Parent {
 }
 
 impl Parent {
+    /// What the children of a resource carry; `None` if it came without a name or a UID.
+    pub fn of<K: Resource<DynamicType = ()>>(operator: &'static str, root: &K) -> Option<Self> {
+        // Who deletes it in the foreground wants to see it until its children are gone.
+        let owner = OwnerReference { block_owner_deletion: Some(true), ..root.controller_owner_ref(&())? };
+        let key = RootKey::new(root.meta().namespace.as_deref().unwrap_or_default(), &owner.name);
+        Some(Self { operator, key, uid: owner.uid.clone(), owner })
+    }
+
     /// An object in the parent's own namespace, with labels, owner reference and hash. `body` holds everything but
     /// `metadata`, and may hold `metadata` with more labels and annotations.
     pub fn child(&self, kind: &'static Kind, name: &str, body: Value) -> Desired {

@@ -4,11 +4,12 @@
 //! [`Here::of_parent`] finds there what it was told. At the step it must not live through, it stands still, and the
 //! parent kills it: nothing it held in memory, and no destructor, does anything any more.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -20,7 +21,18 @@ use crate::process::Process;
 use crate::wait::PATIENCE;
 
 const TOLD: &str = "TESTKIT_LIFE";
-const STANDS: &str = "stands still";
+const STANDS: &str = "stands still at ";
+/// A step that is taken more often than this is no new one.
+const ALIKE: usize = 3;
+
+/// Where a life ends: at a step at which none of the others ended.
+#[derive(Clone, Debug, Default)]
+pub struct Fate {
+    /// Where others ended.
+    pub others: BTreeSet<String>,
+    /// How many more steps that are new it lives through.
+    pub spared: usize,
+}
 
 /// What a process was told by the test that started it.
 #[derive(Debug)]
@@ -28,31 +40,49 @@ pub struct Here {
     /// What the test chose to say.
     pub settings: Value,
     report: PathBuf,
-    last: Option<u64>,
-    passed: AtomicUsize,
+    fate: Option<Fate>,
+    passed: Mutex<Passed>,
+}
+
+/// How often each step was taken, and which steps were new.
+#[derive(Debug, Default)]
+struct Passed {
+    steps: BTreeMap<String, usize>,
+    new: BTreeSet<String>,
 }
 
 impl Here {
     /// What this process was told; `None` if nobody started it by [`Life::start`].
     pub fn of_parent() -> Option<Self> {
         let told: Value = serde_json::from_str(&std::env::var(TOLD).ok()?).ok()?;
+        let fate = told["others"].as_array().map(|others| Fate {
+            others: others.iter().filter_map(|step| step.as_str().map(str::to_owned)).collect(),
+            spared: told["spared"].as_u64().and_then(|spared| spared.try_into().ok()).unwrap_or_default(),
+        });
         Some(Self {
             settings: told["settings"].clone(),
             report: told["report"].as_str()?.into(),
-            last: told["last"].as_u64(),
-            passed: AtomicUsize::new(0),
+            fate,
+            passed: Mutex::default(),
         })
     }
 
-    /// Says what was reached, and stands still for ever if it is the last step of this life.
+    /// Says what was reached, and stands still for ever if this life ends here.
     pub fn pass(&self, step: &str) {
         self.say(step);
-        let passed = self.passed.fetch_add(1, Ordering::SeqCst) + 1;
-        if self.last.is_some_and(|last| passed as u64 >= last) {
-            self.say(STANDS);
-            loop {
-                std::thread::park();
-            }
+        let Some(fate) = &self.fate else { return };
+        // Held for ever where it stands still: so does every other thread that comes to a step.
+        let mut passed = self.passed.lock().unwrap_or_else(PoisonError::into_inner);
+        let times = passed.steps.entry(step.to_owned()).or_default();
+        *times += 1;
+        let step = format!("{step} #{}", (*times).min(ALIKE));
+        if fate.others.contains(&step) || !passed.new.insert(step.clone()) || passed.new.len() <= fate.spared
+        {
+            return;
+        }
+        self.say(&format!("{STANDS}{step}"));
+        loop {
+            std::thread::park();
         }
     }
 
@@ -72,12 +102,17 @@ pub struct Life {
 }
 
 impl Life {
-    /// Runs the ignored test with this path in a process of its own. It dies at the step `last`, if one is given.
-    pub fn start(test: &str, settings: &Value, last: Option<usize>) -> Result<Self> {
+    /// Runs the ignored test with this path in a process of its own. It lives for ever if it has no fate.
+    pub fn start(test: &str, settings: &Value, fate: Option<&Fate>) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("life-").tempdir()?;
         crate::watch::folder(folder.path());
         let report = folder.path().join("report");
-        let told = json!({ "settings": settings, "report": report, "last": last });
+        let told = json!({
+            "settings": settings,
+            "report": report,
+            "others": fate.map(|fate| &fate.others),
+            "spared": fate.map(|fate| fate.spared),
+        });
         let mut command = Command::new(std::env::current_exe()?);
         command.args(["--ignored", "--exact", "--nocapture", test]).env(TOLD, told.to_string());
         let process = Process::spawn(&mut command, &folder.path().join("log"))?;
@@ -119,11 +154,9 @@ impl Life {
             if lines.len() != said {
                 (said, since) = (lines.len(), Instant::now());
             }
-            if let [.., step, last] = lines.as_slice()
-                && last == STANDS
-            {
+            if let Some(step) = lines.last().and_then(|last| last.strip_prefix(STANDS)) {
                 self.process.kill()?;
-                return Ok(Some(step.clone()));
+                return Ok(Some(step.to_owned()));
             }
             ensure!(self.process.is_running(), "it ended by itself:\n{}", self.output());
             if done().await && self.lines() == lines {
@@ -145,27 +178,30 @@ impl Life {
     }
 }
 
-/// Lives a life that ends at its first step, one that ends at its second, and so on, until one gets through: that one
-/// has no more steps. Some at a time. Returns the steps they died at.
-pub async fn until_one_gets_through<F>(at_a_time: usize, life: impl Fn(usize) -> F) -> Result<Vec<String>>
+/// Lives lives that end at a step at which none ended before, some at a time, until one gets through: then somebody
+/// ended at each step there is. Returns those steps: the step, ` #`, and the how manieth time it was taken.
+pub async fn until_one_gets_through<F>(
+    at_a_time: usize,
+    life: impl Fn(usize, Fate) -> F,
+) -> Result<BTreeSet<String>>
 where
     F: Future<Output = Result<Option<String>>> + Send + 'static,
 {
-    let mut steps = Vec::new();
+    let mut steps = BTreeSet::new();
     let mut next = 1;
     loop {
         let mut lives = tokio::task::JoinSet::new();
-        for last in next..next + at_a_time {
-            let living = life(last);
-            lives.spawn(async move { (last, living.await) });
+        for spared in 0..at_a_time {
+            let number = next + spared;
+            let living = life(number, Fate { others: steps.clone(), spared });
+            lives.spawn(async move { (number, living.await) });
         }
-        let mut ended: Vec<_> = lives.join_all().await;
-        ended.sort_by_key(|(last, _)| *last);
         let mut through = false;
-        for (last, step) in ended {
-            match step.with_context(|| format!("the life that ends at step {last}"))? {
-                Some(step) => steps.push(step),
-                None => through = true,
+        for (number, ended) in lives.join_all().await {
+            match ended.with_context(|| format!("life {number}"))? {
+                Some(step) => drop(steps.insert(step)),
+                // One that was spared may get through because nothing new was left for it.
+                None => through |= number == next,
             }
         }
         if through {

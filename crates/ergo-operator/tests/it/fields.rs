@@ -1,32 +1,24 @@
 //! Every field of the resource changes what is made, or what is said: none is ignored.
 
-use std::collections::BTreeSet;
-
 use crds::ErgoNetwork;
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
-    JSONSchemaProps, JSONSchemaPropsOrArray,
-};
 use kube::CustomResourceExt as _;
+use operator_testkit::fields::{Case, Table, case};
+use operator_testkit::paper::image;
 use serde_json::{Value, json};
 
-use crate::world::{children, merge, network, status, valid};
+use crate::paper::{children, network, status, valid};
 
-/// A field, what stands around it, and two values that must come to something different. `null` takes it out.
-struct Case {
-    path: &'static str,
-    around: Value,
-    one: Value,
-    other: Value,
+fn table() -> Table {
+    Table { cases: cases(), least }
 }
 
-fn case(path: &'static str, around: Value, one: Value, other: Value) -> Case {
-    Case { path, around, one, other }
-}
-
-fn oper(more: Value) -> Value {
-    let mut operator = json!({ "name": "alice", "passwordHash": { "name": "hashes", "key": "alice" } });
-    merge(&mut operator, &more);
-    json!({ "operators": [operator] })
+/// What an object must have besides the field in question.
+fn least(name: &str) -> Value {
+    match name {
+        "operators[]" => json!({ "name": "alice", "passwordHash": { "name": "hashes", "key": "alice" } }),
+        "allow[]" => json!({ "cidr": "10.0.0.0/8" }),
+        _ => json!({}),
+    }
 }
 
 fn cases() -> Vec<Case> {
@@ -48,7 +40,7 @@ fn cases() -> Vec<Case> {
         case("owner.username", json!({ "owner": { "sub": "1" } }), json!("a"), json!("b")),
         case("plan", none(), json!("starter"), json!("growth")),
         case("suspend", none(), json!(false), json!(true)),
-        case("image", none(), Value::Null, json!(crate::world::image("own"))),
+        case("image", none(), Value::Null, json!(image("own"))),
         case("version", none(), json!("2.18.0"), json!("2.19.1")),
         case("access", none(), json!("Open"), json!("MembersOnly")),
         case("auth.gatekeeper", none(), json!(true), json!(false)),
@@ -145,22 +137,9 @@ fn cases() -> Vec<Case> {
 }
 
 /// Everything a network comes to.
-fn view(path: &str, around: &Value, value: &Value) -> Value {
-    let mut spec = around.clone();
-    let more = if let Some(field) = path.strip_prefix("operators[].") {
-        oper(json!({ field: value }))
-    } else if let Some(field) = path.strip_prefix("egress.allow[].") {
-        let mut rule = json!({ "cidr": "10.0.0.0/8" });
-        rule[field] = value.clone();
-        json!({ "egress": { "allow": [rule] } })
-    } else {
-        path.rsplit('.').fold(value.clone(), |inner, name| json!({ name: inner }))
-    };
-    if !value.is_null() {
-        merge(&mut spec, &more);
-    }
-    let root = network(spec);
-    let valid = valid(&root).unwrap_or_else(|error| panic!("{path} = {value}: {error}"));
+fn view(spec: Value) -> Value {
+    let root = network(spec.clone());
+    let valid = valid(&root).unwrap_or_else(|error| panic!("{spec}: {error}"));
     json!({
         "children": children(&root, &valid),
         "status": status(&root, &valid),
@@ -170,40 +149,10 @@ fn view(path: &str, around: &Value, value: &Value) -> Value {
 
 #[test]
 fn no_field_is_ignored() {
-    for case in cases().iter().filter(|case| case.one != case.other) {
-        let (one, other) =
-            (view(case.path, &case.around, &case.one), view(case.path, &case.around, &case.other));
-        assert_ne!(one, other, "{} changes nothing", case.path);
-        assert_eq!(
-            one,
-            view(case.path, &case.around, &case.one),
-            "{} comes to something else each time",
-            case.path
-        );
-    }
+    table().none_is_ignored(view);
 }
 
 #[test]
 fn the_table_names_every_field_there_is() {
-    let versions = ErgoNetwork::crd().spec.versions;
-    let schema = versions[0].schema.as_ref().unwrap().open_api_v3_schema.as_ref().unwrap();
-    let mut fields = BTreeSet::new();
-    leaves("", &schema.properties.as_ref().unwrap()["spec"], &mut fields);
-    let named: BTreeSet<String> = cases().iter().map(|case| case.path.to_owned()).collect();
-    assert_eq!(fields, named);
-}
-
-fn leaves(path: &str, schema: &JSONSchemaProps, into: &mut BTreeSet<String>) {
-    let below = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
-    if let Some(fields) = &schema.properties {
-        for (name, field) in fields {
-            leaves(&below(name), field, into);
-        }
-    } else if let Some(JSONSchemaPropsOrArray::Schema(item)) = &schema.items
-        && item.properties.is_some()
-    {
-        leaves(&format!("{path}[]"), item, into);
-    } else {
-        into.insert(path.to_owned());
-    }
+    table().names_every_field_of(&ErgoNetwork::crd());
 }

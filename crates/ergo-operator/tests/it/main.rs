@@ -2,8 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod faults;
 mod fields;
+mod fleet;
 mod life;
+mod paper;
 mod real_ergo;
 mod rendering;
 mod validation;

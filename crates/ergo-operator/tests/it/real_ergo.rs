@@ -15,7 +15,7 @@ use testkit::parts::Part;
 use testkit::process::Process;
 use testkit::{net, part};
 
-use crate::world::{facts, merge, network};
+use crate::paper::{facts, merge, network};
 
 const OPERATOR: &str = "a{b}[c]|^`d-_";
 const PASSWORD: &str = "correct horse";
@@ -97,7 +97,7 @@ impl World {
         let mut facts = facts(&root);
         let hash = bcrypt::hash(PASSWORD, 4).unwrap().replacen("$2b$", "$2a$", 1);
         facts.secrets.values_mut().for_each(|secret| *secret = hash.clone().into());
-        let installation = crate::world::installation();
+        let installation = crate::paper::installation();
         let valid = ergo_operator::controller::validate::validate(&installation, &root, facts).unwrap();
         self.put(
             &self.local(valid.config.ergo.expose()),

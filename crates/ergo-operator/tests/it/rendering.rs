@@ -5,7 +5,7 @@ use ergo_operator::ergo::{Change, Checks, Issuer, Key, Release, Secrets, Wanted,
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::world::{child, children, config, facts, network, valid};
+use crate::paper::{child, children, config, facts, network, valid};
 
 fn hostile() -> impl Strategy<Value = String> {
     prop_oneof![

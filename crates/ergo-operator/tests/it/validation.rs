@@ -7,7 +7,7 @@ use operator::network_policy::Reach;
 use operator::postgres::{Made, cluster};
 use serde_json::{Value, json};
 
-use crate::world::{child, children, facts, installation, network, valid};
+use crate::paper::{child, children, facts, installation, network, valid};
 
 fn reason(spec: Value) -> &'static str {
     match valid(&network(spec)) {

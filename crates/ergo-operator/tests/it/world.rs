@@ -1,148 +1,44 @@
-//! A network, an installation, and what comes out of them, without a cluster.
+//! The operator of networks, as tests start it.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use crds::ErgoNetwork;
+use entitlements::Table;
 use ergo_operator::Installation;
-use ergo_operator::controller::validate::{Valid, validate};
-use ergo_operator::controller::{Facts, Has, build, update_status};
-use jiff::Timestamp;
-use kube::{Resource as _, ResourceExt as _};
-use operator::postgres::Made;
-use operator::resources::Parent;
-use operator::{Conditions, Error, RootKey};
+use ergo_operator::controller::ErgoOperator;
+use operator_testkit::{Subject, life};
 use serde_json::{Value, json};
+use service::config::Source;
 
-/// An image by digest.
-pub fn image(name: &str) -> String {
-    format!("registry.example.org/{name}@sha256:{}", "0".repeat(64))
-}
+pub struct Ergo;
 
-pub fn installation() -> Installation {
-    Installation {
-        namespace: "ircnow-system".into(),
-        ergo_image: Some(image("ergo")),
-        ergo_version: "2.19.1".into(),
-        ergo_program: "/ircd-bin/ergo".into(),
-        ircnow_image: Some(image("ircnow")),
-        pull_secrets: Vec::new(),
-        user_id: Some(10_001),
-        issuer_url: Some("https://auth.irc.now/".parse().unwrap()),
-        client_secret: "a secret of the installation".into(),
-        certificate_issuer: Some(crds::expose::Issuer {
-            name: "letsencrypt".into(),
-            kind: Default::default(),
-        }),
-        postgres_clusters: vec![
-            crds::database::ClusterRef { name: "main".into(), namespace: "postgres".into() },
-            crds::database::ClusterRef { name: "other".into(), namespace: "postgres".into() },
-        ],
-        denied_ranges: Vec::new(),
-        allowed_ranges: Vec::new(),
-        monitoring_namespace: None,
-        plans: entitlements::Table::compiled_in().unwrap(),
+/// A namespace with an operator of networks.
+pub type World = operator_testkit::World<Ergo>;
+
+impl Subject for Ergo {
+    type Operator = ErgoOperator;
+
+    const MANIFEST: &'static str = include_str!("../../../../deploy/operators/ergo-operator.yaml");
+    const LIFE: &'static str = "world::an_operator_in_a_process_of_its_own";
+    const WORKLOAD: &'static str = "StatefulSet";
+    const IMAGE: &'static str = "ergo_image";
+
+    fn least() -> Value {
+        json!({ "networkName": "ExampleNet" })
+    }
+
+    fn stored() -> Value {
+        json!({ "history": { "backend": "Postgres" } })
+    }
+
+    fn operator(source: &Source, claims: &str) -> ErgoOperator {
+        let (_, installation) = Installation::load(source, Table::compiled_in().unwrap()).unwrap();
+        ErgoOperator::new(Arc::new(installation), claims.to_owned())
     }
 }
 
-/// A network from the fields of its spec; `networkName` and `hostname` are filled in.
-pub fn network(spec: Value) -> ErgoNetwork {
-    let mut whole = json!({ "networkName": "ExampleNet", "hostname": "irc.example.org" });
-    merge(&mut whole, &spec);
-    serde_json::from_value(json!({
-        "apiVersion": "irc.now/v1alpha1",
-        "kind": "ErgoNetwork",
-        "metadata": {
-            "name": "example",
-            "namespace": "tenant",
-            "uid": "5a0dd2a4-33cb-4a5e-9b2f-3d0a9d3b8a11",
-            "generation": 3,
-            "creationTimestamp": "2026-11-01T00:00:00Z",
-        },
-        "spec": whole,
-        "status": { "database": {
-            "cluster": { "name": "main", "namespace": "postgres" }, "name": "network_5a0d", "role": "network_5a0d",
-        } },
-    }))
-    .unwrap()
-}
-
-/// Puts `more` into `into`, object by object.
-pub fn merge(into: &mut Value, more: &Value) {
-    match (into, more) {
-        (Value::Object(into), Value::Object(more)) => {
-            for (name, value) in more {
-                merge(into.entry(name).or_insert(Value::Null), value);
-            }
-        }
-        (into, more) => *into = more.clone(),
-    }
-}
-
-/// A cluster that has everything, and secrets under every reference.
-pub fn facts(root: &ErgoNetwork) -> Facts {
-    let mut secrets = BTreeMap::new();
-    for (index, operator) in root.spec.operators.iter().enumerate() {
-        if let Some(at) = &operator.password_hash {
-            let hash = format!("$2a$04$0123456789abcdef01234{index}{}", "x".repeat(60 - 29));
-            secrets.insert(at.clone(), format!("{hash:.60}").into());
-        }
-    }
-    if let Some(jwt) = &root.spec.auth.jwt {
-        let key = format!("-----BEGIN PUBLIC KEY-----\nof {} {}\n", jwt.key.name, jwt.key.key);
-        secrets.insert(jwt.key.clone(), key.into());
-    }
-    Facts {
-        secrets,
-        client: root.spec.auth.oauth2.as_ref().map(|oauth2| {
-            (format!("client of {}", oauth2.client.name), format!("secret of {}", oauth2.client.name).into())
-        }),
-        database: Made { done: true, message: None },
-        has: Has {
-            certificates: true,
-            routes: false,
-            http_routes: true,
-            tls_routes: true,
-            monitors: true,
-            databases: true,
-            snapshots: true,
-        },
-        now: "2026-11-21T14:12:51Z".parse().unwrap(),
-        ..Facts::default()
-    }
-}
-
-pub fn valid(root: &ErgoNetwork) -> Result<Valid, Error> {
-    validate(&installation(), root, facts(root))
-}
-
-pub fn parent(root: &ErgoNetwork) -> Parent {
-    Parent {
-        operator: "ergo-operator",
-        key: RootKey::new(&root.namespace().unwrap(), &root.name_any()),
-        uid: root.uid().unwrap(),
-        owner: root.controller_owner_ref(&()).unwrap(),
-    }
-}
-
-/// Every child, as it would be applied.
-pub fn children(root: &ErgoNetwork, valid: &Valid) -> Vec<Value> {
-    let resources = build::build(&installation(), &parent(root), valid).unwrap();
-    resources.children().iter().map(|child| child.object.clone()).collect()
-}
-
-/// A child by kind and name.
-pub fn child<'a>(children: &'a [Value], kind: &str, name: &str) -> &'a Value {
-    let found = children.iter().find(|is| is["kind"] == kind && is["metadata"]["name"] == name);
-    found.unwrap_or_else(|| panic!("there is no {kind} {name}"))
-}
-
-/// The status of a network none of whose children say anything yet.
-pub fn status(root: &ErgoNetwork, valid: &Valid) -> Value {
-    let conditions = Conditions::from(&[], Some(3), Timestamp::UNIX_EPOCH);
-    serde_json::to_value(update_status::update_status(root, valid, &|_, _| None, conditions)).unwrap()
-}
-
-/// Ergo's configuration, read back.
-pub fn config(valid: &Valid) -> Value {
-    serde_saphyr::from_str(valid.config.ergo.expose()).unwrap()
+/// Run in a process of its own by the tests that kill it. One thread: where it stands still, all of it does.
+#[tokio::test]
+#[ignore = "the other half of the tests that kill the operator"]
+async fn an_operator_in_a_process_of_its_own() {
+    life::of_parent::<Ergo>().await;
 }

@@ -1,42 +1,33 @@
 //! What the children say.
 
-use operator::Names;
 use operator::network_policy::Reach;
+use operator_testkit::world::{holds, names, reason};
 use serde_json::json;
-use testkit::cluster::Standin;
 use testkit::{eventually, part};
 
-use crate::world::{World, holds, reason};
+use crate::world::{Soju, World};
 
 #[tokio::test]
 async fn a_database_of_ones_own_is_made_and_dropped() {
     part!(Kubernetes, Postgres);
-    let cluster = testkit::cluster::Cluster::shared().await.unwrap();
-    cluster.define(&crds::all()).await.unwrap();
-    cluster.install(testkit::cluster::Kinds::ALL).await.unwrap();
-    let rows = cluster.namespace("rows").await.unwrap();
-    let pg = "{apiVersion: postgresql.cnpg.io/v1, kind: Cluster, metadata: {name: pg}, spec: {instances: 1, storage: {size: 1Gi}}}";
-    cluster.apply(pg, Some(rows.name())).await.unwrap();
-    let more = format!("postgres_clusters = '{}/pg'\n", rows.name());
-    let world = World::with("postgres", &more).await;
-    let standin = Standin::start(cluster, &[rows.name(), world.namespace()]).await.unwrap();
+    let (world, rows) = World::with_rows("postgres").await;
     let spec = json!({ "suspend": true, "database": { "engine": "Postgres" }, "deletionPolicy": "Delete" });
     let made = world.make("alice", spec).await;
-    let names = Names::of("bouncer", "alice", made.metadata.uid.as_deref().unwrap());
+    let names = names::<Soju>(&made);
     let bouncer =
         world.until("alice", "has a database", |bouncer| holds(bouncer, "DatabaseReady", "True")).await;
     let identity = bouncer.status.unwrap().database.unwrap();
     assert_eq!(identity.name.0, names.postgres);
-    assert!(standin.databases(rows.name(), "pg").await.unwrap().contains(&names.postgres));
-    assert!(standin.roles(rows.name(), "pg").await.unwrap().contains(&names.postgres));
+    assert!(rows.databases().await.contains(&names.postgres));
+    assert!(rows.roles().await.contains(&names.postgres));
     eventually("the server is made after its database", || async {
         world.child("Deployment", "alice").await
     })
     .await;
     world.delete("alice").await;
     world.gone("alice").await;
-    assert!(!standin.databases(rows.name(), "pg").await.unwrap().contains(&names.postgres));
-    assert!(!standin.roles(rows.name(), "pg").await.unwrap().contains(&names.postgres));
+    assert!(!rows.databases().await.contains(&names.postgres));
+    assert!(!rows.roles().await.contains(&names.postgres));
 }
 
 #[tokio::test]

@@ -2,12 +2,13 @@
 
 use k8s_openapi::ByteString;
 use kube::ResourceExt as _;
+use operator_testkit::world::reason;
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use soju_operator::credentials;
 use testkit::part;
 
-use crate::world::{World, reason};
+use crate::world::World;
 
 const SUB: &str = "0190a5ee-33cb-7a5e-9b2f-3d0a9d3b8a11";
 

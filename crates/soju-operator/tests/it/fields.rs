@@ -1,26 +1,15 @@
 //! Every field of the resource changes what is made, or what is said: none is ignored.
 
-use std::collections::BTreeSet;
-
 use crds::SojuBouncer;
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
-    JSONSchemaProps, JSONSchemaPropsOrArray,
-};
 use kube::CustomResourceExt as _;
+use operator_testkit::fields::{Case, Table, case};
+use operator_testkit::paper::image;
 use serde_json::{Value, json};
 
-use crate::paper::{bouncer, children, image, merge, status, valid};
+use crate::paper::{bouncer, children, status, valid};
 
-/// A field, what stands around it, and two values that must come to something different. `null` takes it out.
-struct Case {
-    path: &'static str,
-    around: Value,
-    one: Value,
-    other: Value,
-}
-
-fn case(path: &'static str, around: Value, one: Value, other: Value) -> Case {
-    Case { path, around, one, other }
+fn table() -> Table {
+    Table { cases: cases(), least }
 }
 
 fn cases() -> Vec<Case> {
@@ -136,64 +125,19 @@ fn least(name: &str) -> Value {
     }
 }
 
-/// `users[].networks[].name = x` as the spec it stands for.
-fn spec(path: &str, value: &Value) -> Value {
-    let mut inner = value.clone();
-    for (depth, name) in path.rsplit('.').enumerate() {
-        if depth > 0 {
-            let mut whole = least(name);
-            merge(&mut whole, &inner);
-            inner = whole;
-        }
-        inner = match name.strip_suffix("[]") {
-            Some(list) => json!({ list: [inner] }),
-            None => json!({ name: inner }),
-        };
-    }
-    inner
-}
-
 /// Everything a bouncer comes to.
-fn view(path: &str, around: &Value, value: &Value) -> Value {
-    let mut whole = around.clone();
-    if !value.is_null() {
-        merge(&mut whole, &spec(path, value));
-    }
-    let root = bouncer(whole);
-    let valid = valid(&root).unwrap_or_else(|error| panic!("{path} = {value}: {error}"));
+fn view(spec: Value) -> Value {
+    let root = bouncer(spec.clone());
+    let valid = valid(&root).unwrap_or_else(|error| panic!("{spec}: {error}"));
     json!({ "children": children(&root, &valid), "status": status(&root, &valid) })
 }
 
 #[test]
 fn no_field_is_ignored() {
-    for Case { path, around, one, other } in cases().iter().filter(|case| case.one != case.other) {
-        let (first, second) = (view(path, around, one), view(path, around, other));
-        assert_ne!(first, second, "{path} changes nothing");
-        assert_eq!(first, view(path, around, one), "{path} comes to something else each time");
-    }
+    table().none_is_ignored(view);
 }
 
 #[test]
 fn the_table_names_every_field_there_is() {
-    let versions = SojuBouncer::crd().spec.versions;
-    let schema = versions[0].schema.as_ref().unwrap().open_api_v3_schema.as_ref().unwrap();
-    let mut fields = BTreeSet::new();
-    leaves("", &schema.properties.as_ref().unwrap()["spec"], &mut fields);
-    let named: BTreeSet<String> = cases().iter().map(|case| case.path.to_owned()).collect();
-    assert_eq!(fields, named);
-}
-
-fn leaves(path: &str, schema: &JSONSchemaProps, into: &mut BTreeSet<String>) {
-    let below = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
-    if let Some(fields) = &schema.properties {
-        for (name, field) in fields {
-            leaves(&below(name), field, into);
-        }
-    } else if let Some(JSONSchemaPropsOrArray::Schema(item)) = &schema.items
-        && item.properties.is_some()
-    {
-        leaves(&format!("{path}[]"), item, into);
-    } else {
-        into.insert(path.to_owned());
-    }
+    table().names_every_field_of(&SojuBouncer::crd());
 }

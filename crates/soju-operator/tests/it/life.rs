@@ -1,13 +1,12 @@
 //! A bouncer's life: made, looked at, edited by others, suspended, deleted.
 
-use std::time::Duration;
-
 use kube::ResourceExt as _;
-use kube::api::{Api, DeleteParams, Patch, PatchParams};
+use kube::api::{Patch, PatchParams};
+use operator_testkit::world::{holds, names, reason};
 use serde_json::json;
 use testkit::{eventually, part};
 
-use crate::world::{World, holds, reason, volume_name};
+use crate::world::{Soju, World};
 
 #[tokio::test]
 async fn everything_is_made_once_and_nothing_is_written_at_rest() {
@@ -28,67 +27,16 @@ async fn everything_is_made_once_and_nothing_is_written_at_rest() {
         let child = world.child(kind, name).await.unwrap_or_else(|| panic!("no {kind} {name}"));
         assert_eq!(child.owner_references()[0].uid, bouncer.uid().unwrap(), "{kind}");
     }
-    let volume = world.child("PersistentVolumeClaim", &volume_name(&bouncer)).await.unwrap();
+    let volume = world.child("PersistentVolumeClaim", &names::<Soju>(&bouncer).volume).await.unwrap();
     assert!(volume.owner_references().is_empty(), "a volume outlives its bouncer");
     assert_eq!(reason(&bouncer, "Ready"), "Suspended");
     // Whatever the controllers write into the children is looked at, and changes nothing.
-    let settled = quiet(&world).await;
+    let settled = world.quiet().await;
     world.stop().await;
-    world.start("").await;
+    world.start().await;
     let labelled = json!({ "metadata": { "labels": { "somebody": "else" } } });
-    world.bouncers().patch("alice", &PatchParams::default(), &Patch::Merge(&labelled)).await.unwrap();
-    assert_eq!(quiet(&world).await, settled, "{:?}", world.writes.lock().unwrap());
-}
-
-/// Waits until the operator has written nothing for two seconds, and says how much it had written.
-async fn quiet(world: &World) -> usize {
-    let mut before = world.writes();
-    loop {
-        tokio::time::sleep(Duration::from_secs(2)).await;
-        let now = world.writes();
-        if now == before {
-            return now;
-        }
-        before = now;
-    }
-}
-
-#[tokio::test]
-async fn what_others_edit_or_delete_is_put_back() {
-    part!(Kubernetes);
-    let world = World::new("edits").await;
-    world.make("alice", json!({ "suspend": true })).await;
-    world.reconciled("alice").await;
-    let force = PatchParams::default();
-    for (kind, name, edit, pointer) in [
-        ("Secret", "alice-config", json!({ "data": { "soju.conf": "Zm9v" } }), "/data/soju.conf"),
-        (
-            "Service",
-            "alice",
-            json!({ "spec": { "selector": { "app.kubernetes.io/name": "evil" } } }),
-            "/spec/selector/app.kubernetes.io~1name",
-        ),
-        ("NetworkPolicy", "alice", json!({ "spec": { "egress": [{}] } }), "/spec/egress"),
-        ("Deployment", "alice", json!({ "spec": { "replicas": 3 } }), "/spec/replicas"),
-    ] {
-        let api = world.objects(crate::world::group_of(kind), "v1", kind, world.namespace());
-        let before = api.get(name).await.unwrap().data.pointer(pointer).cloned();
-        api.patch(name, &force, &Patch::Merge(&edit)).await.unwrap();
-        eventually(format!("{kind} is repaired"), || async {
-            (api.get(name).await.unwrap().data.pointer(pointer).cloned() == before).then_some(())
-        })
-        .await;
-    }
-    for (kind, name) in [("Service", "alice"), ("NetworkPolicy", "alice"), ("Secret", "alice-config")] {
-        let api = world.objects(crate::world::group_of(kind), "v1", kind, world.namespace());
-        let uid = api.get(name).await.unwrap().uid();
-        api.delete(name, &DeleteParams::default()).await.unwrap();
-        eventually(format!("{kind} is made again"), || async {
-            let found = api.get_opt(name).await.unwrap()?;
-            (found.uid() != uid && found.metadata.deletion_timestamp.is_none()).then_some(())
-        })
-        .await;
-    }
+    world.roots().patch("alice", &PatchParams::default(), &Patch::Merge(&labelled)).await.unwrap();
+    assert_eq!(world.quiet().await, settled, "{:?}", world.writes.each());
 }
 
 #[tokio::test]
@@ -123,8 +71,8 @@ async fn the_oldest_has_the_host_name_until_it_gives_it_back() {
     // It looks again by itself within a minute; a change wakes it at once.
     eventually("the claim is given back", || async {
         world.change("second", json!({ "title": format!("{:?}", std::time::Instant::now()) })).await;
-        tokio::time::sleep(Duration::from_millis(500)).await;
-        let second = world.bouncers().get("second").await.unwrap();
+        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+        let second = world.roots().get("second").await.unwrap();
         holds(&second, "HostnameClaimed", "True").then_some(())
     })
     .await;
@@ -149,35 +97,16 @@ async fn a_deleted_bouncer_leaves_its_volume_or_takes_it_along() {
     for (policy, stays) in [("Retain", true), ("Delete", false)] {
         let name = policy.to_lowercase();
         world.make(&name, json!({ "suspend": true, "deletionPolicy": policy })).await;
-        let volume = volume_name(&world.reconciled(&name).await);
+        let bouncer = world.reconciled(&name).await;
+        let volume = names::<Soju>(&bouncer).volume;
         // Nothing mounts it, but the API server protects it from being deleted until its controller agrees.
-        let claims: Api<k8s_openapi::api::core::v1::PersistentVolumeClaim> =
-            Api::namespaced(world.client.clone(), world.namespace());
-        let free = json!({ "metadata": { "finalizers": [] } });
-        claims.patch(&volume, &PatchParams::default(), &Patch::Merge(&free)).await.unwrap();
+        world.free_volume(&bouncer).await;
         world.delete(&name).await;
         world.gone(&name).await;
         assert_eq!(world.child("PersistentVolumeClaim", &volume).await.is_some(), stays, "{policy}");
-        // The garbage collector learns of a new kind every half minute.
-        let gone = async {
-            while world.child("Service", &name).await.is_some() {
-                tokio::time::sleep(Duration::from_millis(200)).await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(120), gone).await.expect("its children go with it");
+        eventually("its children go with it", || async {
+            world.child("Service", &name).await.is_none().then_some(())
+        })
+        .await;
     }
-}
-
-#[tokio::test]
-async fn a_namespace_that_is_deleted_goes() {
-    part!(Kubernetes);
-    let mut world = World::new("going").await;
-    world.make("alice", json!({ "suspend": true, "deletionPolicy": "Snapshot" })).await;
-    let volume = volume_name(&world.reconciled("alice").await);
-    let claims: Api<k8s_openapi::api::core::v1::PersistentVolumeClaim> =
-        Api::namespaced(world.client.clone(), world.namespace());
-    let free = json!({ "metadata": { "finalizers": [] } });
-    claims.patch(&volume, &PatchParams::default(), &Patch::Merge(&free)).await.unwrap();
-    let space = std::mem::replace(&mut world.space, world.cluster.namespace("after").await.unwrap());
-    space.delete().await.unwrap();
 }

@@ -5,20 +5,18 @@ use std::collections::BTreeMap;
 use crds::SojuBouncer;
 use crds::database::DatabaseEngine;
 use jiff::Timestamp;
-use kube::{Resource as _, ResourceExt as _};
+use kube::ResourceExt as _;
 use operator::postgres::{Made, PostgresAt};
-use operator::resources::Parent;
-use operator::{Conditions, Error, RootKey};
+use operator::{Conditions, Error};
+pub use operator_testkit::paper::merge;
+use operator_testkit::paper::{everything_but_routes, image, parent};
 use serde_json::{Value, json};
 use service::config::Source;
 use soju_operator::Installation;
 use soju_operator::controller::validate::{Valid, validate};
-use soju_operator::controller::{Facts, Has, build, update_status};
+use soju_operator::controller::{Facts, build, update_status};
 
-/// An image by digest.
-pub fn image(name: &str) -> String {
-    format!("registry.example.org/{name}{}", crate::world::DIGEST)
-}
+use crate::world::Soju;
 
 pub fn installation() -> Installation {
     let text = format!(
@@ -48,18 +46,6 @@ pub fn bouncer(spec: Value) -> SojuBouncer {
     .unwrap()
 }
 
-/// Puts `more` into `into`, object by object.
-pub fn merge(into: &mut Value, more: &Value) {
-    match (into, more) {
-        (Value::Object(into), Value::Object(more)) => {
-            for (name, value) in more {
-                merge(into.entry(name).or_insert(Value::Null), value);
-            }
-        }
-        (into, more) => *into = more.clone(),
-    }
-}
-
 /// A cluster that has everything but Routes, and a secret of its own under every reference.
 pub fn facts(root: &SojuBouncer) -> Facts {
     let networks = root.spec.users.iter().flat_map(|user| &user.networks);
@@ -86,15 +72,7 @@ pub fn facts(root: &SojuBouncer) -> Facts {
         postgres: postgres.then(|| PostgresAt::new(identity, "a password".into())),
         database: Made { done: true, message: None },
         server_made: false,
-        has: Has {
-            certificates: true,
-            routes: false,
-            http_routes: true,
-            tls_routes: true,
-            monitors: true,
-            databases: true,
-            snapshots: true,
-        },
+        has: everything_but_routes(),
         state: None,
     }
 }
@@ -105,13 +83,7 @@ pub fn valid(root: &SojuBouncer) -> Result<Valid, Error> {
 
 /// Every child, as it would be applied.
 pub fn children(root: &SojuBouncer, valid: &Valid) -> Vec<Value> {
-    let parent = Parent {
-        operator: "soju-operator",
-        key: RootKey::new(&root.namespace().unwrap(), &root.name_any()),
-        uid: root.uid().unwrap(),
-        owner: root.controller_owner_ref(&()).unwrap(),
-    };
-    let resources = build::build(&installation(), &parent, valid).unwrap();
+    let resources = build::build(&installation(), &parent::<Soju>(root), valid).unwrap();
     resources.children().iter().map(|child| child.object.clone()).collect()
 }
 

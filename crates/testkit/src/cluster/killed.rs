@@ -1,5 +1,5 @@
-//! `kill -9` at every step: an operator dies after its first write, after its second, and so on, is started again, and
-//! the world becomes what it would have been: no orphan, no duplicate, no lost database.
+//! `kill -9` at every step: an operator dies after each of its writes once, is started again, and the
+//! world becomes what it would have been: no orphan, no duplicate, no lost database.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::stage::{self, HOME, ROWS, Stage, title};
 use super::{Inventory, Namespace};
-use crate::lives::{Life, until_one_gets_through};
+use crate::lives::{Fate, Life, until_one_gets_through};
 use crate::wait::eventually;
 
 /// How many lives are lived at once.
@@ -19,7 +19,10 @@ const AT_ONCE: usize = 4;
 /// The resource's name.
 const NAME: &str = "alice";
 /// Made by other controllers, which copy labels.
-const OTHERS: [&str; 4] = ["ReplicaSet", "Pod", "EndpointSlice", "Endpoints"];
+const OTHERS: [&str; 5] = ["ReplicaSet", "ControllerRevision", "Pod", "EndpointSlice", "Endpoints"];
+
+/// A spec, by the namespace it is for.
+pub type Spec = Arc<dyn Fn(&str) -> Value + Send + Sync>;
 
 /// Which operator, and what it is made to do.
 pub struct Plot {
@@ -28,13 +31,13 @@ pub struct Plot {
     /// The ignored test that runs the operator in a process of its own.
     pub life: &'static str,
     /// The spec it begins with, in this namespace. It has a database.
-    pub first: fn(&str) -> Value,
+    pub first: Spec,
     /// What is changed then. The host name becomes another one.
-    pub second: fn(&str) -> Value,
+    pub second: Spec,
     /// Whether everything is made.
     pub is_made: fn(&DynamicObject) -> bool,
     /// What the names of objects outside its namespace begin with; its UID follows.
-    pub outside: &'static str,
+    pub outside: String,
     /// The Secret in its namespace with the database's password.
     pub password: Option<&'static str>,
     /// The kinds of which one each is left in the end.
@@ -64,29 +67,29 @@ impl Story {
     }
 
     /// The operator dies at every step of making a resource. Returns the steps.
-    pub async fn makes(self: &Arc<Self>) -> Result<Vec<String>> {
-        until_one_gets_through(AT_ONCE, |last| {
+    pub async fn makes(self: &Arc<Self>) -> Result<BTreeSet<String>> {
+        until_one_gets_through(AT_ONCE, |number, fate| {
             let story = Arc::clone(self);
             async move {
                 let space = story.stage.cluster.namespace("life").await?;
                 let name = space.name().to_owned();
-                lock(&story.spaces).insert(last, space);
+                lock(&story.spaces).insert(number, space);
                 let spec = (story.plot.first)(&name);
                 stage::make(&story.stage.client, story.plot.kind, &name, NAME, &spec).await?;
-                story.life(last, || story.is_made(&name)).await
+                story.life(number, &fate, || story.is_made(&name)).await
             }
         })
         .await
     }
 
     /// The operator dies at every step of changing one. Returns the steps. In the end all are changed.
-    pub async fn changes(self: &Arc<Self>) -> Result<Vec<String>> {
-        let steps = until_one_gets_through(AT_ONCE, |last| {
+    pub async fn changes(self: &Arc<Self>) -> Result<BTreeSet<String>> {
+        let steps = until_one_gets_through(AT_ONCE, |number, fate| {
             let story = Arc::clone(self);
             async move {
-                let space = story.space(last)?;
+                let space = story.space(number)?;
                 story.change(&space).await?;
-                story.life(last, || story.is_made(&space)).await
+                story.life(number, &fate, || story.is_made(&space)).await
             }
         })
         .await?;
@@ -97,14 +100,14 @@ impl Story {
     }
 
     /// The operator dies at every step of ending one. Returns the steps. In the end all are deleted.
-    pub async fn ends(self: &Arc<Self>) -> Result<Vec<String>> {
-        let steps = until_one_gets_through(AT_ONCE, |last| {
+    pub async fn ends(self: &Arc<Self>) -> Result<BTreeSet<String>> {
+        let steps = until_one_gets_through(AT_ONCE, |number, fate| {
             let story = Arc::clone(self);
             async move {
-                let space = story.space(last)?;
+                let space = story.space(number)?;
                 let api = story.stage.objects(story.plot.kind, &space);
                 api.delete(NAME, &DeleteParams::default()).await?;
-                story.life(last, || async { matches!(api.get_opt(NAME).await, Ok(None)) }).await
+                story.life(number, &fate, || async { matches!(api.get_opt(NAME).await, Ok(None)) }).await
             }
         })
         .await?;
@@ -177,7 +180,7 @@ impl Story {
             let mut left = Vec::new();
             for object in self.there(&space).await? {
                 if object.owner_references().is_empty() && object.metadata.deletion_timestamp.is_none() {
-                    left.push(title(&object).split(' ').next().unwrap_or_default().to_owned());
+                    left.push(kind(&object).to_owned());
                 } else {
                     // The garbage collector takes it.
                     ensure!(object.namespace().as_deref() == Some(&*space), "{} crosses", title(&object));
@@ -215,21 +218,22 @@ impl Story {
     /// A life that ends at a step of what brings about `done`.
     async fn life<F: Future<Output = bool>>(
         &self,
-        last: usize,
+        number: usize,
+        fate: &Fate,
         done: impl Fn() -> F,
     ) -> Result<Option<String>> {
-        let space = self.space(last)?;
-        let told = self.stage.told(&format!("life-{last}"), Some(&space));
-        let died = Life::start(self.plot.life, &told, Some(last))?.end(done).await?;
+        let space = self.space(number)?;
+        let told = self.stage.told(&format!("life-{number}"), Some(&space));
+        let died = Life::start(self.plot.life, &told, Some(fate))?.end(done).await?;
         let left = self.titles(&space).await?;
-        lock(&self.left).insert(last, left);
+        lock(&self.left).insert(number, left);
         Ok(died)
     }
 
     /// Everything the operator made for the resource of a namespace, wherever it is.
     async fn there(&self, space: &str) -> Result<Vec<DynamicObject>> {
         let mut all = self.inventory.labelled(&format!("irc.now/owner-namespace={space}")).await?;
-        all.retain(|object| !OTHERS.iter().any(|kind| title(object).starts_with(kind)));
+        all.retain(|object| !OTHERS.contains(&kind(object)));
         Ok(all)
     }
 
@@ -258,6 +262,10 @@ impl Story {
         let leases = self.stage.objects("Lease", HOME).list(&ListParams::default()).await?;
         Ok(leases.items.iter().filter_map(|is| is.annotations().get("irc.now/hostname").cloned()).collect())
     }
+}
+
+fn kind(object: &DynamicObject) -> &str {
+    object.types.as_ref().map(|types| types.kind.as_str()).unwrap_or_default()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -7,13 +7,14 @@ use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::Client;
 use kube::api::{Api, Patch, PatchParams, PostParams};
+use operator_testkit::{Running, Subject as _, life};
 use serde_json::{Value, json};
 use testkit::cluster::stage::{is_current, make, until};
 use testkit::cluster::{Cluster, Kinds, Namespace};
 use testkit::lives::Life;
 use testkit::{eventually, part};
 
-use super::life::{LIFE, Running};
+use crate::world::Soju;
 
 /// A namespace of the shared control plane in which some operators have a lease of three seconds.
 struct Election {
@@ -24,7 +25,7 @@ struct Election {
 
 impl Election {
     async fn new(prefix: &str) -> Self {
-        crate::world::log();
+        life::log();
         let cluster = Cluster::shared().await.unwrap();
         cluster.define(&crds::all()).await.unwrap();
         cluster.install(Kinds::ALL).await.unwrap();
@@ -72,13 +73,13 @@ fn steps(life: &Life) -> usize {
 async fn of_two_operators_one_writes_and_the_other_takes_over_when_it_is_killed() {
     part!(Kubernetes);
     let election = Election::new("leaders").await;
-    let mut first = Life::start(LIFE, &election.told("first"), None).unwrap();
+    let mut first = Life::start(Soju::LIFE, &election.told("first"), None).unwrap();
     first.wait_for("ready").await.unwrap();
     eventually("the first leads", || async {
         (election.holder().await.as_deref() == Some("first")).then_some(())
     })
     .await;
-    let second = Running::start(&election.told("second")).await;
+    let second = Running::start::<Soju>(&election.told("second")).await;
     election.make("alice").await;
     election.made("alice").await;
     assert!(steps(&first) > 0 && second.writes() == 0, "only the leader writes");
@@ -92,7 +93,7 @@ async fn of_two_operators_one_writes_and_the_other_takes_over_when_it_is_killed(
     // One that ends in good order gives the lease back: nobody waits for its end.
     second.stop().await;
     assert_eq!(election.holder().await.as_deref(), Some(""));
-    let third = Running::start(&election.told("third")).await;
+    let third = Running::start::<Soju>(&election.told("third")).await;
     eventually("the third leads", || async {
         (election.holder().await.as_deref() == Some("third")).then_some(())
     })
@@ -117,7 +118,7 @@ async fn a_holder_whose_clock_is_wrong_keeps_the_lease_as_long_as_it_renews_it_a
             .create(&PostParams::default(), &serde_json::from_value(lease).unwrap())
             .await
             .unwrap();
-        let operator = Running::start(&election.told("ours")).await;
+        let operator = Running::start::<Soju>(&election.told("ours")).await;
         election.make("alice").await;
         for second in 1..=5 {
             tokio::time::sleep(Duration::from_secs(1)).await;

@@ -5,15 +5,17 @@ use std::time::Duration;
 use k8s_openapi::api::rbac::v1::ClusterRole;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams};
+use operator_testkit::Running;
+use operator_testkit::life::{Writes, client_of};
 use serde_json::{Value, json};
 use testkit::cluster::stage::{self, condition, is_current};
 use testkit::cluster::{Kinds, Stage};
 use testkit::{eventually, part};
 
-use super::ACCOUNT;
-use super::life::{Running, client_of};
+use crate::world::Soju;
 
 const KIND: &str = "SojuBouncer";
+const ACCOUNT: &str = "soju-operator";
 
 async fn make(stage: &Stage, home: &str, name: &str, mut spec: Value) {
     spec["hostname"] = format!("{name}.{home}.example.org").into();
@@ -48,12 +50,12 @@ fn plain() -> Value {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_missing_forbidden_away_or_newer_stops_only_what_needs_it() {
     part!(Kubernetes);
-    let mut stage = super::stage(Kinds::NONE).await;
+    let mut stage = operator_testkit::stage::<Soju>(Kinds::NONE).await;
     let space = stage.cluster.namespace("outage").await.unwrap();
     let home = space.name().to_owned();
     kinds_of_others_may_be_missing_and_come_later(&stage, &home).await;
     one_forbidden_kind_stops_only_who_wants_it(&stage, &home).await;
-    let operator = Running::start(&stage.told("outage", None)).await;
+    let operator = Running::start::<Soju>(&stage.told("outage", None)).await;
     the_api_server_may_be_away(&mut stage, &home, &operator).await;
     definitions_are_upgraded_under_load(&stage, &home, &operator).await;
     what_cannot_be_read_stops_nothing_else(&stage, &home, &operator).await;
@@ -61,7 +63,7 @@ async fn what_is_missing_forbidden_away_or_newer_stops_only_what_needs_it() {
 }
 
 async fn kinds_of_others_may_be_missing_and_come_later(stage: &Stage, home: &str) {
-    let operator = Running::start(&stage.told("few-kinds", None)).await;
+    let operator = Running::start::<Soju>(&stage.told("few-kinds", None)).await;
     make(stage, home, "plain", plain()).await;
     let made = until(stage, home, "plain", "needs nothing of others", is_current).await;
     assert_eq!(ready(&made, "reason"), "Suspended");
@@ -110,7 +112,7 @@ async fn one_forbidden_kind_stops_only_who_wants_it(stage: &Stage, home: &str) {
         .retain(|rule| !rule.api_groups.iter().flatten().any(|group| group == "monitoring.coreos.com"));
     let less = roles.replace(ACCOUNT, &Default::default(), &less).await.unwrap();
     let told = stage.told("fewer-rights", None);
-    let operator = Running::begin(&told, client_of(&told).await);
+    let operator = Running::begin::<Soju>(&told, client_of(&told).await, Writes::default());
     make(stage, home, "modest", plain()).await;
     until(stage, home, "modest", "wants no monitor", is_current).await;
     make(stage, home, "watched", json!({ "monitoring": true })).await;
@@ -129,7 +131,7 @@ async fn one_forbidden_kind_stops_only_who_wants_it(stage: &Stage, home: &str) {
     roles.replace(ACCOUNT, &Default::default(), &again).await.unwrap();
     until(stage, home, "watched", "is made once it is allowed", is_current).await;
     assert!(stage.objects("PodMonitor", home).get_opt("watched").await.unwrap().is_some());
-    eventually("the operator is ready", || async { operator.readiness.is_ready().then_some(()) }).await;
+    operator.is_ready().await;
     operator.stop().await;
 }
 
@@ -151,11 +153,7 @@ async fn the_api_server_may_be_away(whole: &mut Stage, home: &str, operator: &Ru
         let bouncer = stage.objects(KIND, home).get(name).await.unwrap();
         assert_eq!(ready(&bouncer, "reason"), "Suspended", "an outage says nothing about a bouncer");
     }
-    let waiting = tokio::time::Instant::now() + Duration::from_secs(60);
-    while !operator.readiness.is_ready() {
-        assert!(tokio::time::Instant::now() < waiting, "{:?}", operator.readiness.missing());
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    operator.is_ready().await;
 }
 
 /// The definition as a later release may have it: a field and a value nobody here knows.
@@ -210,7 +208,7 @@ async fn what_cannot_be_read_stops_nothing_else(stage: &Stage, home: &str, opera
     until(stage, home, "plain", "is looked at all the same", is_current).await;
     assert!(stage.objects("Service", home).get_opt("newer").await.unwrap().is_some(), "it is left alone");
     // A restarted operator lists it, and goes on past it.
-    let second = Running::start(&stage.told("second", None)).await;
+    let second = Running::start::<Soju>(&stage.told("second", None)).await;
     make(stage, home, "later", plain()).await;
     until(stage, home, "later", "is made", is_current).await;
     second.stop().await;

@@ -15,8 +15,10 @@ pub struct Sample {
 /// The seconds so far, and at which of them what began.
 type Course = (Vec<Sample>, Vec<(usize, &'static str)>);
 
+/// Both curves, as they grow.
 pub struct Plot {
     count: usize,
+    kind: &'static str,
     inner: Mutex<Course>,
 }
 
@@ -27,10 +29,12 @@ const TOP: f64 = 50.0;
 const GAP: f64 = 50.0;
 
 impl Plot {
-    pub fn new(count: usize) -> Self {
-        Self { count, inner: Mutex::default() }
+    /// Nothing yet, of so many resources of a kind.
+    pub fn new(count: usize, kind: &'static str) -> Self {
+        Self { count, kind, inner: Mutex::default() }
     }
 
+    /// Adds a second.
     pub fn add(&self, sample: Sample) {
         self.lock().0.push(sample);
     }
@@ -51,6 +55,7 @@ impl Plot {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The plot.
     pub fn draw(&self) -> String {
         let (samples, phases) = self.lock().clone();
         let seconds = samples.len().max(2);
@@ -68,9 +73,10 @@ impl Plot {
         let mut svg = format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {:.0} {whole:.0}\" font-family=\"sans-serif\" font-size=\"12\">\n\
              <rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n\
-             <text x=\"{LEFT}\" y=\"20\" font-size=\"14\">{} suspended bouncers: what the operator writes, and its memory</text>\n",
+             <text x=\"{LEFT}\" y=\"20\" font-size=\"14\">{} suspended {}s: what the operator writes, and its memory</text>\n",
             WIDTH + LEFT + 20.0,
-            self.count
+            self.count,
+            self.kind
         );
         curve(&mut svg, &rates, seconds, TOP, "#2f6f9f", "writes a second");
         curve(&mut svg, &memory, seconds, TOP + HEIGHT + GAP, "#a0522d", "memory, MB");

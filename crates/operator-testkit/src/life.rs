@@ -1,58 +1,79 @@
 //! An operator that is told what to do: in this process, or in one of its own that can be killed.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use operator::lease::Terms;
 use operator::writer::Probe;
-use operator::{Error, Settings};
+use operator::{Operator, Settings};
 use serde_json::Value;
 use service::config::Source;
 use service::health::Readiness;
 use service::metrics::Metrics;
 use service::shutdown::Shutdown;
-use soju_operator::Installation;
 use testkit::cluster::stage::ROWS;
 use testkit::eventually;
 use testkit::lives::Here;
 
-use crate::world::DIGEST;
+use crate::{DIGEST, Subject};
+
+/// Every write an operator made so far, by `verb Kind`. Cheap to clone; all clones are one.
+#[derive(Clone, Debug, Default)]
+pub struct Writes(Arc<Mutex<BTreeMap<String, usize>>>);
+
+impl Writes {
+    /// How many there were.
+    pub fn total(&self) -> usize {
+        self.each().values().sum()
+    }
+
+    /// How many there were of each.
+    pub fn each(&self) -> BTreeMap<String, usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn probe(&self) -> Probe {
+        let this = self.clone();
+        Arc::new(move |point| {
+            if let Some(write) = point.strip_prefix("after ") {
+                let mut writes = this.0.lock().unwrap_or_else(PoisonError::into_inner);
+                *writes.entry(write.to_owned()).or_default() += 1;
+            }
+            Ok(())
+        })
+    }
+}
 
 /// An operator in this process.
 pub struct Running {
     shutdown: Shutdown,
+    /// What it waits for.
     pub readiness: Readiness,
-    writes: Arc<AtomicUsize>,
+    writes: Writes,
 }
 
 impl Running {
     /// Starts one, and waits until it is ready.
-    pub async fn start(told: &Value) -> Self {
-        let running = Self::begin(told, client_of(told).await);
-        eventually("the operator is ready", || async { running.readiness.is_ready().then_some(()) }).await;
+    pub async fn start<S: Subject>(told: &Value) -> Self {
+        let running = Self::begin::<S>(told, client_of(told).await, Writes::default());
+        running.is_ready().await;
         running
     }
 
-    /// Starts one with a client.
-    pub fn begin(told: &Value, client: Client) -> Self {
-        let running = Self { shutdown: Shutdown::new(), readiness: Readiness::new(), writes: Arc::default() };
+    /// Starts one with a client. What it writes is added to `writes`.
+    pub fn begin<S: Subject>(told: &Value, client: Client, writes: Writes) -> Self {
+        let running = Self { shutdown: Shutdown::new(), readiness: Readiness::new(), writes };
         // It is not ready before it has said what it waits for.
         let begun = running.readiness.part("begun");
         begun.not_ready("it has not begun");
-        let writes = Arc::clone(&running.writes);
-        let probe: Probe = Arc::new(move |point| {
-            if point.starts_with("after ") {
-                writes.fetch_add(1, Ordering::SeqCst);
-            }
-            Ok::<_, Error>(())
-        });
+        let probe = running.writes.probe();
         let (told, readiness, shutdown) = (told.clone(), running.readiness.clone(), running.shutdown.clone());
         tokio::spawn(async move {
             let metrics = Metrics::new();
-            let mut running = std::pin::pin!(run(&told, client, probe, &metrics, &readiness, shutdown));
+            let mut running = std::pin::pin!(run::<S>(&told, client, probe, &metrics, &readiness, shutdown));
             std::future::poll_fn(|context| {
                 let state = running.as_mut().poll(context);
                 begun.ready();
@@ -63,15 +84,20 @@ impl Running {
         running
     }
 
+    /// Waits until it is ready.
+    pub async fn is_ready(&self) {
+        eventually("the operator is ready", || async { self.readiness.is_ready().then_some(()) }).await;
+    }
+
     /// How much it wrote so far.
     pub fn writes(&self) -> usize {
-        self.writes.load(Ordering::SeqCst)
+        self.writes.total()
     }
 
     /// Ends it as SIGTERM would.
     pub async fn stop(self) {
         self.shutdown.trigger();
-        self.shutdown.finished(Duration::from_secs(20)).await.unwrap();
+        self.shutdown.finished(Duration::from_secs(60)).await.unwrap();
     }
 }
 
@@ -84,7 +110,18 @@ pub async fn client_of(told: &Value) -> Client {
     Client::try_from(config).unwrap()
 }
 
-async fn run(
+/// The configuration of an installation; `more` is TOML of the operator's section.
+pub fn configuration<S: Subject>(home: &str, more: &str) -> Source {
+    let text = format!(
+        "[{}]\nnamespace = '{home}'\n{} = 'server{DIGEST}'\nircnow_image = 'ircnow{DIGEST}'\n\
+         issuer_url = 'https://auth.example.org'\nclient_secret = 'for tests'\ncertificate_issuer = 'Issuer/test'\n{more}",
+        S::Operator::SECTION,
+        S::IMAGE,
+    );
+    Source::from_toml(&text).unwrap()
+}
+
+async fn run<S: Subject>(
     told: &Value,
     client: Client,
     probe: Probe,
@@ -93,12 +130,9 @@ async fn run(
     shutdown: Shutdown,
 ) {
     let claims = told["claims"].as_str().unwrap();
-    let text = format!(
-        "[soju_operator]\nnamespace = '{claims}'\nsoju_image = 'soju{DIGEST}'\nircnow_image = 'ircnow{DIGEST}'\n\
-         issuer_url = 'https://auth.example.org'\nclient_secret = 'for tests'\ncertificate_issuer = 'Issuer/test'\n\
-         postgres_clusters = '{ROWS}/pg'\n"
-    );
-    let (_, installation) = Installation::load(&Source::from_toml(&text).unwrap()).unwrap();
+    // On a stage of its own there is one PostgreSQL cluster.
+    let rows = format!("postgres_clusters = '{ROWS}/pg'\n");
+    let operator = S::operator(&configuration::<S>(claims, told["more"].as_str().unwrap_or(&rows)), claims);
     let mut settings = Settings::new(told["identity"].as_str().unwrap(), claims);
     settings.watch = told["watch"].as_str().map(str::to_owned);
     settings.poll = Duration::from_millis(300);
@@ -109,15 +143,13 @@ async fn run(
         retry: Duration::from_millis(lease / 6),
     });
     settings.probe = Some(probe);
-    soju_operator::run(installation, client, settings, metrics, readiness, shutdown).await;
+    operator::run(operator, client, settings, metrics, readiness, shutdown).await;
 }
 
-/// Run in a process of its own by the tests that kill it.
-#[tokio::test]
-#[ignore = "the other half of the tests that kill the operator"]
-async fn an_operator_in_a_process_of_its_own() {
+/// The whole of the ignored test that is run in a process of its own by the tests that kill it.
+pub async fn of_parent<S: Subject>() {
     let Some(here) = Here::of_parent() else { return };
-    crate::world::log();
+    log();
     let here = Arc::new(here);
     let client = client_of(&here.settings).await;
     let passing = Arc::clone(&here);
@@ -128,7 +160,7 @@ async fn an_operator_in_a_process_of_its_own() {
         Ok(())
     });
     let (metrics, readiness) = (Metrics::new(), Readiness::new());
-    let running = run(&here.settings, client, probe, &metrics, &readiness, Shutdown::new());
+    let running = run::<S>(&here.settings, client, probe, &metrics, &readiness, Shutdown::new());
     let telling = async {
         // An operator of thousands lists for a while.
         while !readiness.is_ready() {
@@ -153,5 +185,9 @@ fn looks(metrics: &Metrics) -> u64 {
     line.and_then(|line| line.rsplit(' ').next()?.parse().ok()).unwrap_or_default()
 }
 
-/// The path of the test above.
-pub const LIFE: &str = "faults::life::an_operator_in_a_process_of_its_own";
+/// Prints what the operator logs: warnings, or what RUST_LOG says.
+pub fn log() {
+    let filter = std::env::var("RUST_LOG").unwrap_or_else(|_| "warn".to_owned());
+    let log = Source::from_toml(&format!("[log]\nfilter = '{filter}'")).unwrap();
+    service::telemetry::init(&service::telemetry::LogConfig::load(&log).unwrap());
+}

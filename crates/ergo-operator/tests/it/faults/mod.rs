@@ -1,0 +1,4 @@
+//! What happens when the operator dies, or somebody else interferes.
+
+mod interference;
+mod kill;
