@@ -4,142 +4,115 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::common::{DeletionPolicy, Egress, Owner, Resources, SecretKeyRef, SecretRef, Storage, yes};
+use crate::common::{SecretKeyRef, SecretRef, Storage};
 use crate::database::ClusterRef;
-use crate::expose::{Expose, Tls};
 use crate::schema;
-use crate::server::Server;
+use crate::server::server_spec;
 use crate::status::server_status;
-use crate::text::{
-    Cron, Fingerprint, HostName, HttpsUrl, Image, Line, Lines, ObjectName, Origin, PlanName, Version, Word,
-};
+use crate::text::{Cron, Fingerprint, HostName, HttpsUrl, Line, ObjectName, Word};
 
-/// What a network should be.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, CustomResource, KubeSchema)]
-#[kube(
-    group = "irc.now",
-    version = "v1alpha1",
-    kind = "ErgoNetwork",
-    plural = "ergonetworks",
-    shortname = "ergonet",
-    shortname = "ircnet",
-    category = "ircnow",
-    namespaced,
-    doc = "An IRC network of one's own: a single Ergo server with its history.",
-    status = "ErgoNetworkStatus",
-    derive = "PartialEq",
-    selectable = ".spec.hostname",
-    selectable = ".spec.access",
-    selectable = ".spec.suspend",
-    selectable = ".spec.plan",
-    selectable = ".spec.owner.sub",
-    printcolumn(name = "Network", type_ = "string", json_path = ".spec.networkName"),
-    printcolumn(name = "Host", type_ = "string", json_path = ".spec.hostname"),
-    printcolumn(name = "Access", type_ = "string", json_path = ".spec.access"),
-    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
-    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
-    printcolumn(name = "Users", type_ = "integer", json_path = ".status.usage.users"),
-    printcolumn(name = "Version", type_ = "string", json_path = ".status.version", priority = 1),
-    printcolumn(name = "Channels", type_ = "integer", json_path = ".status.usage.channels", priority = 1),
-    printcolumn(name = "Owner", type_ = "string", json_path = ".spec.owner.username", priority = 1),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
-    validation = Rule::new("self.metadata.name.size() <= 40").message("the name must have at most 40 characters, because the names of other objects are made from it"),
-    validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')").message("the name must be a DNS label that begins with a letter, because a Service is named after it"),
-)]
-#[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("self.access != 'MembersOnly' || has(self.auth.oauth2) || has(self.auth.jwt) || self.auth.gatekeeper")
-    .message("access MembersOnly needs somebody who knows the members: auth.gatekeeper, auth.oauth2 or auth.jwt"))]
-#[x_kube(validation = Rule::new("!(self.expose.irc in ['Gateway', 'Route'] && self.expose.web != 'None') || has(self.expose.webHostname) && self.expose.webHostname != self.hostname")
-    .message("the host name is passed through to the IRC port: give the WebSocket an expose.webHostname of its own, or set expose.web to None"))]
-#[x_kube(validation = Rule::new("has(self.owner) == has(oldSelf.owner)")
-    .message("a network cannot be given to somebody else"))]
-#[x_kube(validation = Rule::new("has(self.restore) == has(oldSelf.restore)")
-    .message("restore is only read when the network is made"))]
-pub struct ErgoNetworkSpec {
-    /// What the network is called. Clients keep their settings by it.
-    pub network_name: NetworkName,
-    /// The host name clients connect to. It belongs to one resource in the whole cluster; the oldest wins.
-    pub hostname: HostName,
-    /// What the server calls itself, where it is not `hostname`. A change needs a restart.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub server_name: Option<HostName>,
-    /// Whom it belongs to.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[x_kube(validation = Rule::new("self == oldSelf").message("a network cannot be given to somebody else"))]
-    pub owner: Option<Owner>,
-    /// The plan it is paid by.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub plan: Option<PlanName>,
-    /// Stops it, and keeps everything.
-    #[serde(default)]
-    pub suspend: bool,
-    /// The image; the installation's own where none is named.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub image: Option<Image>,
-    /// The version of Ergo in the image, where it is not the installation's own. What can be configured depends on it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub version: Option<Version>,
-    /// Who gets in.
-    #[serde(default)]
-    pub access: Access,
-    /// How people prove who they are.
-    #[serde(default)]
-    pub auth: NetworkAuth,
-    /// Who runs the network.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 32))]
-    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
-    pub operators: Vec<NetworkOperator>,
-    /// The message of the day.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub motd: Option<Lines<8192>>,
-    /// What addresses are hidden behind: `x.<cloakName>`; the network's name where none is given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cloak_name: Option<CloakName>,
-    /// Channels, and who may make them.
-    #[serde(default)]
-    pub channels: Channels,
-    /// What is kept of what was said.
-    #[serde(default)]
-    pub history: History,
-    /// What people may use.
-    #[serde(default)]
-    pub limits: NetworkLimits,
-    /// The certificate.
-    #[serde(default)]
-    pub tls: Tls,
-    /// How clients reach it.
-    #[serde(default)]
-    pub expose: Expose,
-    /// IRC without TLS inside the cluster, for bots of one's own.
-    #[serde(default)]
-    pub plaintext_in_cluster: bool,
-    /// Pages that may open a WebSocket; every page where none is listed.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 16))]
-    pub websocket_origins: Vec<Origin>,
-    /// The volume: accounts, channels and bans are always files.
-    #[serde(default)]
-    pub storage: Storage,
-    /// Snapshots of the volume.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub backup: Option<Backup>,
-    /// A snapshot the network begins from. Only read when it is made.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[x_kube(validation = Rule::new("self == oldSelf").message("restore is only read when the network is made"))]
-    pub restore: Option<Restore>,
-    /// What the server may connect to.
-    #[serde(default)]
-    pub egress: Egress,
-    /// What happens to the data when the network is deleted.
-    #[serde(default)]
-    pub deletion_policy: DeletionPolicy,
-    /// What the server may use.
-    #[serde(default)]
-    pub resources: Resources,
-    /// Whether a `PodMonitor` is made where the cluster knows the kind.
-    #[serde(default = "yes")]
-    pub monitoring: bool,
+server_spec! {
+    /// What a network should be.
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, CustomResource, KubeSchema)]
+    #[kube(
+        group = "irc.now",
+        version = "v1alpha1",
+        kind = "ErgoNetwork",
+        plural = "ergonetworks",
+        shortname = "ergonet",
+        shortname = "ircnet",
+        category = "ircnow",
+        namespaced,
+        doc = "An IRC network of one's own: a single Ergo server with its history.",
+        status = "ErgoNetworkStatus",
+        derive = "PartialEq",
+        selectable = ".spec.hostname",
+        selectable = ".spec.access",
+        selectable = ".spec.suspend",
+        selectable = ".spec.plan",
+        selectable = ".spec.owner.sub",
+        printcolumn(name = "Network", type_ = "string", json_path = ".spec.networkName"),
+        printcolumn(name = "Host", type_ = "string", json_path = ".spec.hostname"),
+        printcolumn(name = "Access", type_ = "string", json_path = ".spec.access"),
+        printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
+        printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
+        printcolumn(name = "Users", type_ = "integer", json_path = ".status.usage.users"),
+        printcolumn(name = "Version", type_ = "string", json_path = ".status.version", priority = 1),
+        printcolumn(name = "Channels", type_ = "integer", json_path = ".status.usage.channels", priority = 1),
+        printcolumn(name = "Owner", type_ = "string", json_path = ".spec.owner.username", priority = 1),
+        printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+        validation = Rule::new("self.metadata.name.size() <= 40").message("the name must have at most 40 characters, because the names of other objects are made from it"),
+        validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')").message("the name must be a DNS label that begins with a letter, because a Service is named after it"),
+    )]
+    #[serde(rename_all = "camelCase")]
+    #[x_kube(validation = Rule::new("self.access != 'MembersOnly' || has(self.auth.oauth2) || has(self.auth.jwt) || self.auth.gatekeeper")
+        .message("access MembersOnly needs somebody who knows the members: auth.gatekeeper, auth.oauth2 or auth.jwt"))]
+    #[x_kube(validation = Rule::new("!(self.expose.irc in ['Gateway', 'Route'] && self.expose.web != 'None') || has(self.expose.webHostname) && self.expose.webHostname != self.hostname")
+        .message("the host name is passed through to the IRC port: give the WebSocket an expose.webHostname of its own, or set expose.web to None"))]
+    #[x_kube(validation = Rule::new("has(self.owner) == has(oldSelf.owner)")
+        .message("a network cannot be given to somebody else"))]
+    #[x_kube(validation = Rule::new("has(self.restore) == has(oldSelf.restore)")
+        .message("restore is only read when the network is made"))]
+    pub struct ErgoNetworkSpec of ErgoNetwork {
+        /// What the network is called. Clients keep their settings by it.
+        pub network_name: NetworkName,
+        /// What the server calls itself, where it is not `hostname`. A change needs a restart.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub server_name: Option<HostName>,
+        /// Who gets in.
+        #[serde(default)]
+        pub access: Access,
+        /// How people prove who they are.
+        #[serde(default)]
+        pub auth: NetworkAuth,
+        /// Who runs the network.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        #[schemars(length(max = 32))]
+        #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+        pub operators: Vec<NetworkOperator>,
+        /// What addresses are hidden behind: `x.<cloakName>`; the network's name where none is given.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub cloak_name: Option<CloakName>,
+        /// Channels, and who may make them.
+        #[serde(default)]
+        pub channels: Channels,
+        /// What is kept of what was said.
+        #[serde(default)]
+        pub history: History,
+        /// What people may use.
+        #[serde(default)]
+        pub limits: NetworkLimits,
+        /// IRC without TLS inside the cluster, for bots of one's own.
+        #[serde(default)]
+        pub plaintext_in_cluster: bool,
+        /// The volume: accounts, channels and bans are always files.
+        #[serde(default)]
+        pub storage: Storage,
+        /// Snapshots of the volume.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub backup: Option<Backup>,
+        /// A snapshot the network begins from. Only read when it is made.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[x_kube(validation = Rule::new("self == oldSelf").message("restore is only read when the network is made"))]
+        pub restore: Option<Restore>,
+    }
+    as {
+        /// Whom it belongs to.
+        #[x_kube(validation = Rule::new("self == oldSelf").message("a network cannot be given to somebody else"))]
+        owner,
+        /// The version of Ergo in the image, where it is not the installation's own. What can be configured depends on it.
+        version,
+        /// Pages that may open a WebSocket; every page where none is listed.
+        websocket_origins,
+        /// What the server may connect to.
+        egress,
+        /// What happens to the data when the network is deleted.
+        deletion_policy,
+    }
+    with rows(spec) {
+        postgres: spec.history.backend == HistoryBackend::Postgres,
+        cluster: spec.history.cluster.as_ref(),
+    }
 }
 
 /// The name of a network: letters, digits, `.`, `_` and `-`.
@@ -433,36 +406,6 @@ fn keep() -> i32 {
 pub struct Restore {
     /// A `VolumeSnapshot` in the resource's namespace.
     pub snapshot_name: ObjectName,
-}
-
-impl Server for ErgoNetwork {
-    fn hostname(&self) -> &HostName {
-        &self.spec.hostname
-    }
-
-    fn expose(&self) -> &Expose {
-        &self.spec.expose
-    }
-
-    fn tls(&self) -> &Tls {
-        &self.spec.tls
-    }
-
-    fn egress(&self) -> &Egress {
-        &self.spec.egress
-    }
-
-    fn uses_postgres(&self) -> bool {
-        self.spec.history.backend == HistoryBackend::Postgres
-    }
-
-    fn cluster(&self) -> Option<&ClusterRef> {
-        self.spec.history.cluster.as_ref()
-    }
-
-    fn deletion_policy(&self) -> DeletionPolicy {
-        self.spec.deletion_policy
-    }
 }
 
 server_status! {

@@ -4,139 +4,111 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::common::{DeletionPolicy, Egress, Owner, Resources, SecretKeyRef, SecretRef, yes};
-use crate::database::{ClusterRef, Database, DatabaseEngine};
-use crate::expose::{Expose, Tls};
+use crate::common::{SecretKeyRef, SecretRef, yes};
+use crate::database::{Database, DatabaseEngine};
 use crate::schema;
-use crate::server::Server;
+use crate::server::server_spec;
 use crate::status::server_status;
-use crate::text::{
-    Channel, Fingerprint, HostName, HttpsUrl, Image, Line, Lines, Nick, Origin, PlanName, UpstreamAddress,
-    Username, Version, Word,
-};
+use crate::text::{Channel, Fingerprint, HttpsUrl, Line, Nick, UpstreamAddress, Username, Word};
 
-/// What a bouncer should be.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, CustomResource, KubeSchema)]
-#[kube(
-    group = "irc.now",
-    version = "v1alpha1",
-    kind = "SojuBouncer",
-    plural = "sojubouncers",
-    shortname = "bouncer",
-    shortname = "bnc",
-    category = "ircnow",
-    namespaced,
-    doc = "A bouncer: always connected to IRC networks, for one account or for several.",
-    status = "SojuBouncerStatus",
-    derive = "PartialEq",
-    selectable = ".spec.hostname",
-    selectable = ".spec.engine",
-    selectable = ".spec.suspend",
-    selectable = ".spec.plan",
-    selectable = ".spec.owner.sub",
-    printcolumn(name = "Host", type_ = "string", json_path = ".spec.hostname"),
-    printcolumn(name = "Engine", type_ = "string", json_path = ".spec.engine"),
-    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
-    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
-    printcolumn(name = "Version", type_ = "string", json_path = ".status.version", priority = 1),
-    printcolumn(name = "Users", type_ = "integer", json_path = ".status.usage.users", priority = 1),
-    printcolumn(name = "Owner", type_ = "string", json_path = ".spec.owner.username", priority = 1),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
-    validation = Rule::new("self.metadata.name.size() <= 40").message("the name must have at most 40 characters, because the names of other objects are made from it"),
-    validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')").message("the name must be a DNS label that begins with a letter, because a Service is named after it"),
-)]
-#[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("self.engine != 'Ircnow' || has(self.owner)")
-    .message("engine Ircnow serves one account: name the owner"))]
-#[x_kube(validation = Rule::new("self.engine != 'Ircnow' || !has(self.users) || self.users.size() == 0")
-    .message("engine Ircnow serves one account, whose networks are its own: users are for engine Soju"))]
-#[x_kube(validation = Rule::new("self.engine != 'Ircnow' || self.auth.method == 'OAuth2'")
-    .message("engine Ircnow asks gatekeeper: auth.method must be OAuth2"))]
-#[x_kube(validation = Rule::new("self.engine == 'Soju' || !has(self.uploads)")
-    .message("uploads are for engine Soju"))]
-#[x_kube(validation = Rule::new("!(self.expose.irc in ['Gateway', 'Route'] && self.expose.web != 'None') || has(self.expose.webHostname) && self.expose.webHostname != self.hostname")
-    .message("the host name is passed through to the IRC port: give the WebSocket an expose.webHostname of its own, or set expose.web to None"))]
-#[x_kube(validation = Rule::new("has(self.owner) == has(oldSelf.owner)")
-    .message("a bouncer cannot be given to somebody else"))]
-pub struct SojuBouncerSpec {
-    /// Which program serves: `Soju`, or `Ircnow`, the bouncer of irc.now. It cannot be changed: the two keep their data
-    /// in different ways.
-    #[serde(default)]
-    #[x_kube(validation = Rule::new("self == oldSelf").message("the engine cannot be changed: make a new bouncer and move in"))]
-    pub engine: Engine,
-    /// The host name clients connect to. It belongs to one resource in the whole cluster; the oldest wins.
-    pub hostname: HostName,
-    /// Whom it belongs to. With an owner it is a dedicated bouncer, for this account alone; without one, for many.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[x_kube(validation = Rule::new("self == oldSelf").message("a bouncer cannot be given to somebody else"))]
-    pub owner: Option<Owner>,
-    /// The plan it is paid by.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub plan: Option<PlanName>,
-    /// Stops it, and keeps everything.
-    #[serde(default)]
-    pub suspend: bool,
-    /// The image; the installation's own where none is named.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub image: Option<Image>,
-    /// The version of soju in the image, where it is not the installation's own. What can be configured depends on it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub version: Option<Version>,
-    /// What clients show as the name of the server.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub title: Option<Line<128>>,
-    /// The message of the day.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub motd: Option<Lines<8192>>,
-    /// The certificate.
-    #[serde(default)]
-    pub tls: Tls,
-    /// How clients reach it.
-    #[serde(default)]
-    pub expose: Expose,
-    /// Pages that may open a WebSocket, besides those of the bouncer's own host name.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 16))]
-    pub websocket_origins: Vec<Origin>,
-    /// Where rows and messages are kept.
-    #[serde(default)]
-    pub database: Database,
-    /// How many days messages are kept; for ever where it is not set.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 36500))]
-    pub retention_days: Option<i32>,
-    /// How people prove who they are.
-    #[serde(default)]
-    pub auth: Auth,
-    /// What people may use.
-    #[serde(default)]
-    pub limits: Limits,
-    /// Where uploaded files go; without it nothing can be uploaded.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub uploads: Option<Uploads>,
-    /// What the bouncer may connect to.
-    #[serde(default)]
-    pub egress: Egress,
-    /// Answers ident questions on port 113, where networks can reach it.
-    #[serde(default)]
-    pub ident: bool,
-    /// Users made before anybody logs in.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 20))]
-    #[x_kube(merge_strategy = ListMerge::Map(vec!["username".into()]))]
-    pub users: Vec<SeedUser>,
-    /// Whether users are only made, or kept as they stand here.
-    #[serde(default)]
-    pub seed_policy: SeedPolicy,
-    /// What happens to the data when the bouncer is deleted.
-    #[serde(default)]
-    pub deletion_policy: DeletionPolicy,
-    /// What the server may use.
-    #[serde(default)]
-    pub resources: Resources,
-    /// Whether a `PodMonitor` is made where the cluster knows the kind.
-    #[serde(default = "yes")]
-    pub monitoring: bool,
+server_spec! {
+    /// What a bouncer should be.
+    #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, CustomResource, KubeSchema)]
+    #[kube(
+        group = "irc.now",
+        version = "v1alpha1",
+        kind = "SojuBouncer",
+        plural = "sojubouncers",
+        shortname = "bouncer",
+        shortname = "bnc",
+        category = "ircnow",
+        namespaced,
+        doc = "A bouncer: always connected to IRC networks, for one account or for several.",
+        status = "SojuBouncerStatus",
+        derive = "PartialEq",
+        selectable = ".spec.hostname",
+        selectable = ".spec.engine",
+        selectable = ".spec.suspend",
+        selectable = ".spec.plan",
+        selectable = ".spec.owner.sub",
+        printcolumn(name = "Host", type_ = "string", json_path = ".spec.hostname"),
+        printcolumn(name = "Engine", type_ = "string", json_path = ".spec.engine"),
+        printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
+        printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
+        printcolumn(name = "Version", type_ = "string", json_path = ".status.version", priority = 1),
+        printcolumn(name = "Users", type_ = "integer", json_path = ".status.usage.users", priority = 1),
+        printcolumn(name = "Owner", type_ = "string", json_path = ".spec.owner.username", priority = 1),
+        printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+        validation = Rule::new("self.metadata.name.size() <= 40").message("the name must have at most 40 characters, because the names of other objects are made from it"),
+        validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')").message("the name must be a DNS label that begins with a letter, because a Service is named after it"),
+    )]
+    #[serde(rename_all = "camelCase")]
+    #[x_kube(validation = Rule::new("self.engine != 'Ircnow' || has(self.owner)")
+        .message("engine Ircnow serves one account: name the owner"))]
+    #[x_kube(validation = Rule::new("self.engine != 'Ircnow' || !has(self.users) || self.users.size() == 0")
+        .message("engine Ircnow serves one account, whose networks are its own: users are for engine Soju"))]
+    #[x_kube(validation = Rule::new("self.engine != 'Ircnow' || self.auth.method == 'OAuth2'")
+        .message("engine Ircnow asks gatekeeper: auth.method must be OAuth2"))]
+    #[x_kube(validation = Rule::new("self.engine == 'Soju' || !has(self.uploads)")
+        .message("uploads are for engine Soju"))]
+    #[x_kube(validation = Rule::new("!(self.expose.irc in ['Gateway', 'Route'] && self.expose.web != 'None') || has(self.expose.webHostname) && self.expose.webHostname != self.hostname")
+        .message("the host name is passed through to the IRC port: give the WebSocket an expose.webHostname of its own, or set expose.web to None"))]
+    #[x_kube(validation = Rule::new("has(self.owner) == has(oldSelf.owner)")
+        .message("a bouncer cannot be given to somebody else"))]
+    pub struct SojuBouncerSpec of SojuBouncer {
+        /// Which program serves: `Soju`, or `Ircnow`, the bouncer of irc.now. It cannot be changed: the two keep their data
+        /// in different ways.
+        #[serde(default)]
+        #[x_kube(validation = Rule::new("self == oldSelf").message("the engine cannot be changed: make a new bouncer and move in"))]
+        pub engine: Engine,
+        /// What clients show as the name of the server.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub title: Option<Line<128>>,
+        /// Where rows and messages are kept.
+        #[serde(default)]
+        pub database: Database,
+        /// How many days messages are kept; for ever where it is not set.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schemars(range(min = 1, max = 36500))]
+        pub retention_days: Option<i32>,
+        /// How people prove who they are.
+        #[serde(default)]
+        pub auth: Auth,
+        /// What people may use.
+        #[serde(default)]
+        pub limits: Limits,
+        /// Where uploaded files go; without it nothing can be uploaded.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub uploads: Option<Uploads>,
+        /// Answers ident questions on port 113, where networks can reach it.
+        #[serde(default)]
+        pub ident: bool,
+        /// Users made before anybody logs in.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        #[schemars(length(max = 20))]
+        #[x_kube(merge_strategy = ListMerge::Map(vec!["username".into()]))]
+        pub users: Vec<SeedUser>,
+        /// Whether users are only made, or kept as they stand here.
+        #[serde(default)]
+        pub seed_policy: SeedPolicy,
+    }
+    as {
+        /// Whom it belongs to. With an owner it is a dedicated bouncer, for this account alone; without one, for many.
+        #[x_kube(validation = Rule::new("self == oldSelf").message("a bouncer cannot be given to somebody else"))]
+        owner,
+        /// The version of soju in the image, where it is not the installation's own. What can be configured depends on it.
+        version,
+        /// Pages that may open a WebSocket, besides those of the bouncer's own host name.
+        websocket_origins,
+        /// What the bouncer may connect to.
+        egress,
+        /// What happens to the data when the bouncer is deleted.
+        deletion_policy,
+    }
+    with rows(spec) {
+        postgres: spec.database.engine == DatabaseEngine::Postgres,
+        cluster: spec.database.cluster.as_ref(),
+    }
 }
 
 /// Which program serves.
@@ -308,36 +280,6 @@ pub struct SeedChannel {
     /// Whether clients are kept out of it until something happens there.
     #[serde(default)]
     pub detached: bool,
-}
-
-impl Server for SojuBouncer {
-    fn hostname(&self) -> &HostName {
-        &self.spec.hostname
-    }
-
-    fn expose(&self) -> &Expose {
-        &self.spec.expose
-    }
-
-    fn tls(&self) -> &Tls {
-        &self.spec.tls
-    }
-
-    fn egress(&self) -> &Egress {
-        &self.spec.egress
-    }
-
-    fn uses_postgres(&self) -> bool {
-        self.spec.database.engine == DatabaseEngine::Postgres
-    }
-
-    fn cluster(&self) -> Option<&ClusterRef> {
-        self.spec.database.cluster.as_ref()
-    }
-
-    fn deletion_policy(&self) -> DeletionPolicy {
-        self.spec.deletion_policy
-    }
 }
 
 server_status! {
