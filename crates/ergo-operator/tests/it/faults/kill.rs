@@ -61,6 +61,8 @@ async fn more_snapshots_than_are_kept_go(stage: &Stage) {
     let snapshots = stage.objects("VolumeSnapshot", home);
     for minute in [1000, 2000] {
         let snapshot = json!({
+            "apiVersion": "snapshot.storage.k8s.io/v1",
+            "kind": "VolumeSnapshot",
             "metadata": {
                 "name": format!("erin-{}-{minute}", &uid[..8]),
                 "labels": {
