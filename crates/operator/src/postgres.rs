@@ -14,7 +14,7 @@ use crate::conditions::DATABASE;
 use crate::driver::names;
 use crate::error::Error;
 use crate::resources::{Desired, Parent};
-use crate::secrets::encoded;
+use crate::secrets::{encoded, percent_encoded};
 use crate::{ChildKey, Context, Names, Operator, kinds};
 
 /// Where a database is.
@@ -56,18 +56,6 @@ impl PostgresAt {
             self.name
         )
     }
-}
-
-/// A text as part of an address: letters and digits as they are, every other byte as `%xx`.
-fn percent_encoded(text: &str) -> String {
-    text.bytes().fold(String::new(), |mut encoded, byte| {
-        if byte.is_ascii_alphanumeric() {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.push_str(&format!("%{byte:02X}"));
-        }
-        encoded
-    })
 }
 
 /// The status with the database's name in it, if it is not there yet. One that names another's was copied from there.

@@ -77,3 +77,15 @@ pub fn text_of(secret: &Secret, key: &str) -> Option<String> {
 pub fn encoded(text: &str) -> Value {
     serde_json::to_value(ByteString(text.as_bytes().to_vec())).unwrap_or_default()
 }
+
+/// A text as part of an address: letters and digits as they are, every other byte as `%xx`, a `%` among them.
+pub fn percent_encoded(text: &str) -> String {
+    text.bytes().fold(String::new(), |mut encoded, byte| {
+        if byte.is_ascii_alphanumeric() {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+        encoded
+    })
+}

@@ -5,6 +5,8 @@ use crds::sidecar::{
     SidecarConfig, SidecarNetwork, SidecarSasl, SidecarUser, TLS_DIR,
 };
 use crds::soju::{AuthMethod, SeedNetwork, SeedUser};
+use crds::text::Origin;
+use operator::secrets::percent_encoded;
 use secrecy::ExposeSecret as _;
 use url::Url;
 
@@ -102,10 +104,7 @@ fn rehashable(valid: &Valid, doc: &mut Document) -> Result<(), Unwritable> {
     if let Some(host) = &valid.doors.web_host {
         doc.add("http-ingress", [format!("https://{host}")])?;
         let own = format!("https://{host}");
-        doc.add(
-            "http-origin",
-            std::iter::once(own.as_str()).chain(spec.websocket_origins.iter().map(|at| at.as_str())),
-        )?;
+        doc.add("http-origin", std::iter::once(own).chain(spec.websocket_origins.iter().map(pattern)))?;
     }
     if !spec.expose.proxy_ranges.is_empty() {
         doc.add("accept-proxy-ip", spec.expose.proxy_ranges.iter().map(|range| range.as_str()))?;
@@ -134,6 +133,12 @@ fn rehashable(valid: &Valid, doc: &mut Document) -> Result<(), Unwritable> {
     }
 }
 
+/// An origin as a pattern of soju's, where `*` and `?` stand for others. A bracket would begin a set of characters, and one
+/// that is not closed would keep soju from starting; here it stands for itself, as in `https://[::1]`.
+fn pattern(origin: &Origin) -> String {
+    origin.as_str().replace('\\', "\\\\").replace('[', "\\[")
+}
+
 /// A value in a connection string of lib/pq: in single quotes, where a backslash makes the next character literal.
 fn lib_pq(value: &str) -> String {
     let mut text = String::from("'");
@@ -150,8 +155,9 @@ fn lib_pq(value: &str) -> String {
 /// An issuer's address with the client's credentials in it, as soju wants it.
 pub fn oauth2_url(issuer: &Url, id: &str, secret: &str) -> Option<String> {
     let mut url = issuer.clone();
-    url.set_username(id).ok()?;
-    url.set_password(Some(secret)).ok()?;
+    // By itself it would leave a `%` as it is.
+    url.set_username(&percent_encoded(id)).ok()?;
+    url.set_password(Some(&percent_encoded(secret))).ok()?;
     Some(url.into())
 }
 

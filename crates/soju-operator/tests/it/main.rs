@@ -7,6 +7,8 @@ mod engine;
 mod faults;
 mod fields;
 mod fleet;
+mod hostile;
+mod leftovers;
 mod life;
 mod paper;
 mod world;
