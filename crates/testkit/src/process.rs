@@ -1,6 +1,7 @@
 //! Programs in a process group of their own, with their output in a file. The group ends with its handle, and with the
 //! test process at the latest.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -41,6 +42,25 @@ impl Process {
     /// Its process id.
     pub fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// The TCP ports it listens on: the process itself, not its children.
+    pub fn listens(&self) -> BTreeSet<u16> {
+        let of_process = |name: &str| PathBuf::from(format!("/proc/{}/{name}", self.child.id()));
+        let links = std::fs::read_dir(of_process("fd")).into_iter().flatten().flatten();
+        let links = links.filter_map(|entry| std::fs::read_link(entry.path()).ok());
+        let inode =
+            |link: PathBuf| Some(link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.to_owned());
+        let sockets: BTreeSet<String> = links.filter_map(inode).collect();
+        let port = |line: &str| {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let listens = words.get(3) == Some(&"0A") && sockets.contains(*words.get(9)?);
+            let (_, port) = words.get(1)?.rsplit_once(':')?;
+            u16::from_str_radix(port, 16).ok().filter(|_| listens)
+        };
+        let tables = ["net/tcp", "net/tcp6"]
+            .map(|table| std::fs::read_to_string(of_process(table)).unwrap_or_default());
+        tables.iter().flat_map(|table| table.lines()).filter_map(port).collect()
     }
 
     /// Waits until it has printed a line that contains `text`, and gives that line.
