@@ -8,6 +8,8 @@ pub mod config;
 pub mod controller;
 pub mod credentials;
 pub mod ergo;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod paths;
 pub mod schedule;
 pub mod sidecar;

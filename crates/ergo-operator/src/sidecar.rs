@@ -8,7 +8,7 @@ pub mod answers;
 pub mod config;
 pub mod door;
 pub mod install;
-mod oper;
+pub(crate) mod oper;
 pub mod reload;
 pub mod serve;
 

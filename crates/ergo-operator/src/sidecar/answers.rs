@@ -130,6 +130,11 @@ struct AddressQuestion {
     ip: String,
 }
 
+/// The address Ergo asks about.
+pub(crate) fn asked_address(line: &str) -> Option<IpAddr> {
+    serde_json::from_str::<AddressQuestion>(line).ok()?.ip.parse().ok()
+}
+
 /// What Ergo is told about an address.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -145,11 +150,7 @@ const BANNED: u8 = 2;
 fn address(live: &Live, line: &str) -> Value {
     let limit = live.config().clients;
     // In a Pod, what comes from loopback is the sidecar itself.
-    let own = live.passwords.is_none()
-        && serde_json::from_str::<AddressQuestion>(line)
-            .ok()
-            .and_then(|question| question.ip.parse::<IpAddr>().ok())
-            .is_some_and(|address| address.is_loopback());
+    let own = live.passwords.is_none() && asked_address(line).is_some_and(|address| address.is_loopback());
     let mut allowed = true;
     live.shared.change(|state| allowed = own || let_in(state, limit));
     let (result, ban_message) = if allowed {
@@ -178,10 +179,15 @@ fn let_in(state: &mut SidecarState, limit: Option<u64>) -> bool {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[derive(Default)]
-struct PasswordQuestion {
-    account_name: String,
-    passphrase: String,
+pub(crate) struct PasswordQuestion {
+    pub account_name: String,
+    pub passphrase: String,
     ip: String,
+}
+
+/// The login Ergo asks about.
+pub(crate) fn asked_password(line: &str) -> Option<PasswordQuestion> {
+    serde_json::from_str(line).ok()
 }
 
 /// What the issuer says about a token.
@@ -194,7 +200,7 @@ struct Introspected {
 
 async fn password(live: &Live, line: &str) -> Value {
     let no = |error: &str| json!({ "success": false, "accountName": "", "error": error });
-    let Ok(question) = serde_json::from_str::<PasswordQuestion>(line) else {
+    let Some(question) = asked_password(line) else {
         return no("the question is not understood");
     };
     if question.passphrase.is_empty() {
@@ -222,7 +228,7 @@ async fn password(live: &Live, line: &str) -> Value {
     }
 }
 
-fn is_account(found: &str, asked: &str) -> bool {
+pub(crate) fn is_account(found: &str, asked: &str) -> bool {
     !found.is_empty() && (asked.is_empty() || found.eq_ignore_ascii_case(asked))
 }
 

@@ -80,7 +80,7 @@ impl Drop for Connection {
     }
 }
 
-fn taken<T>(line: &[u8], take: &mut impl FnMut(&str, &[&str]) -> Option<T>) -> Option<T> {
+pub(crate) fn taken<T>(line: &[u8], take: &mut impl FnMut(&str, &[&str]) -> Option<T>) -> Option<T> {
     let message = irc::Message::parse(line).ok()?;
     let command = std::str::from_utf8(message.command).ok()?.to_owned();
     let params: Vec<String> =
@@ -101,25 +101,26 @@ pub async fn status(login: &Login) -> Result<Status, DoorError> {
         let mut connection = Connection::open(login).await?;
         connection.say("LUSERS".to_owned())?;
         let mut status = Status::default();
-        connection
-            .until(|command, params| {
-                let number = |at: usize| params.get(at).and_then(|text| text.parse::<u64>().ok());
-                match command {
-                    "004" => status.version = params.get(2).map(|version| (*version).to_owned()),
-                    "254" => status.channels = number(1).unwrap_or_default(),
-                    "265" => {
-                        status.users = number(1).unwrap_or_default().saturating_sub(1);
-                        status.max_users = number(2).unwrap_or_default();
-                    }
-                    "266" => return Some(()),
-                    _ => {}
-                }
-                None
-            })
-            .await?;
+        connection.until(|command, params| note(&mut status, command, params)).await?;
         Ok(status)
     })
     .await
+}
+
+/// Notes what a numeric says of the server; the last one says that this was all.
+pub(crate) fn note(status: &mut Status, command: &str, params: &[&str]) -> Option<()> {
+    let number = |at: usize| params.get(at).and_then(|text| text.parse::<u64>().ok());
+    match command {
+        "004" => status.version = params.get(2).map(|version| (*version).to_owned()),
+        "254" => status.channels = number(1).unwrap_or_default(),
+        "265" => {
+            status.users = number(1).unwrap_or_default().saturating_sub(1);
+            status.max_users = number(2).unwrap_or_default();
+        }
+        "266" => return Some(()),
+        _ => {}
+    }
+    None
 }
 
 /// Becomes an operator and says REHASH.

@@ -5,6 +5,7 @@
 mod faults;
 mod fields;
 mod fleet;
+mod hostile;
 mod life;
 mod paper;
 mod real_ergo;
