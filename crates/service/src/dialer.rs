@@ -2,7 +2,7 @@
 //!
 //! The name is resolved once, every address is checked, and the connection goes to a checked address: a name that
 //! answers differently the second time (DNS rebinding) gains nothing. One address that is not public spoils the name.
-//! Exceptions are exact `host:port` pairs set by the operator.
+//! Exceptions are exact `host:port` pairs set by the operator, and the sockets of servers this process runs itself.
 
 mod ranges;
 
@@ -159,6 +159,7 @@ impl Resolve for SystemResolver {
 pub struct Guarded {
     resolver: Arc<dyn Resolve>,
     allow: Arc<RwLock<HashSet<HostPort>>>,
+    own: Arc<RwLock<HashSet<SocketAddr>>>,
     timeout: Duration,
 }
 
@@ -179,6 +180,7 @@ impl Guarded {
         Self {
             resolver,
             allow: Arc::new(RwLock::new(config.allow.iter().cloned().collect())),
+            own: Arc::default(),
             timeout: config.timeout,
         }
     }
@@ -186,6 +188,16 @@ impl Guarded {
     /// Lets one exact pair through from now on: the local network `ircnow up` runs.
     pub fn allow(&self, pair: HostPort) {
         self.allow.write().unwrap_or_else(PoisonError::into_inner).insert(pair);
+    }
+
+    /// Lets this very socket through, under whatever name leads there: a server of ours listens on it.
+    pub fn allow_own(&self, socket: SocketAddr) {
+        self.own.write().unwrap_or_else(PoisonError::into_inner).insert(socket);
+    }
+
+    /// The server is gone: whoever listens on its socket next is none of ours.
+    pub fn forget_own(&self, socket: SocketAddr) {
+        self.own.write().unwrap_or_else(PoisonError::into_inner).remove(&socket);
     }
 
     /// Whether the operator let this exact pair through.
@@ -201,12 +213,23 @@ impl Guarded {
             Some(address) => vec![address],
             None => self.look_up(&pair.host).await?,
         };
-        let allowed = self.allow.read().unwrap_or_else(PoisonError::into_inner).contains(&pair);
-        if !allowed && let Some(address) = addresses.iter().find(|address| !is_public(**address)) {
+        let sockets = |address: IpAddr| SocketAddr::new(address, port);
+        if self.allow.read().unwrap_or_else(PoisonError::into_inner).contains(&pair) {
+            return Ok(addresses.into_iter().map(sockets).collect());
+        }
+        let own: Vec<SocketAddr> = {
+            let known = self.own.read().unwrap_or_else(PoisonError::into_inner);
+            addresses.iter().copied().map(sockets).filter(|socket| known.contains(socket)).collect()
+        };
+        if !own.is_empty() {
+            // Not to the name's other addresses: somebody else may listen on the same port there.
+            return Ok(own);
+        }
+        if let Some(address) = addresses.iter().find(|address| !is_public(**address)) {
             tracing::info!(host, %address, "refused to connect to an address that is not public");
             return Err(DialError::NotPublic { host: host.to_owned(), address: *address });
         }
-        Ok(addresses.into_iter().map(|address| SocketAddr::new(address, port)).collect())
+        Ok(addresses.into_iter().map(sockets).collect())
     }
 
     /// Connects to `host`, trying its addresses one after the other, within the configured time.

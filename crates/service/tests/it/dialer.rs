@@ -172,6 +172,30 @@ async fn an_exception_is_one_host_and_one_port() {
 }
 
 #[tokio::test]
+async fn a_server_of_our_own_is_reached_by_any_name_and_its_neighbours_by_none() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let socket = listener.local_addr().unwrap();
+    let reached = async |dialer: &Guarded, host: &str, port: u16| match dialer.resolve(host, port).await {
+        Ok(addresses) => addresses,
+        Err(DialError::NotPublic { .. }) => Vec::new(),
+        Err(other) => panic!("{other}"),
+    };
+    let (dialer, _) = dialer(&["::1", "127.0.0.1"], &["::1", "127.0.0.1"]);
+    assert!(reached(&dialer, "localhost", socket.port()).await.is_empty());
+    dialer.allow_own(socket);
+    dialer.connect("127.0.0.1", socket.port()).await.unwrap();
+    // Only there, though the name leads to another address too.
+    assert_eq!(reached(&dialer, "localhost", socket.port()).await, [socket]);
+    assert!(reached(&dialer, "::1", socket.port()).await.is_empty());
+    for port in [1, 22, 80, socket.port() - 1, socket.port() ^ 1] {
+        assert!(reached(&dialer, "127.0.0.1", port).await.is_empty(), "{port}");
+        assert!(reached(&dialer, "localhost", port).await.is_empty(), "{port}");
+    }
+    dialer.forget_own(socket);
+    assert!(reached(&dialer, "127.0.0.1", socket.port()).await.is_empty());
+}
+
+#[tokio::test]
 async fn a_dead_first_address_leaves_time_for_the_next() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
