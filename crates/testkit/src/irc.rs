@@ -16,6 +16,19 @@ use crate::wait::PATIENCE;
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
+async fn over_tls(address: SocketAddr) -> Result<tokio_rustls::client::TlsStream<TcpStream>> {
+    let stream = TcpStream::connect(address).await.context("connecting")?;
+    let name = ServerName::try_from("localhost")?;
+    Ok(tokio_rustls::TlsConnector::from(Arc::new(any_certificate()?)).connect(name, stream).await?)
+}
+
+/// The certificate (DER) that a server on this machine shows.
+pub async fn served_certificate(port: u16) -> Result<Vec<u8>> {
+    let stream = over_tls(crate::net::loopback(port)).await?;
+    let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
+    Ok(chain.first().context("the server showed no certificate")?.to_vec())
+}
+
 /// A connection to an IRC server.
 pub struct Client {
     reader: BufReader<ReadHalf<Box<dyn Stream>>>,
@@ -44,11 +57,7 @@ impl Client {
 
     /// Connects over TLS, to any address, and takes any certificate.
     pub async fn connect_tls_to(address: SocketAddr) -> Result<Self> {
-        let stream = TcpStream::connect(address).await.context("connecting")?;
-        let name = ServerName::try_from("localhost")?;
-        let stream =
-            tokio_rustls::TlsConnector::from(Arc::new(any_certificate()?)).connect(name, stream).await?;
-        Ok(Self::over(Box::new(stream)))
+        Ok(Self::over(Box::new(over_tls(address).await?)))
     }
 
     fn over(stream: Box<dyn Stream>) -> Self {
