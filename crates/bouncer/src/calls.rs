@@ -25,23 +25,12 @@ pub struct BouncerCalls {
     pub(crate) hub: Arc<Hub>,
 }
 
-/// Runs a call to its end even if the caller goes away in the middle, and answers `Unavailable` when its time is over:
-/// a change that was made is then found under the same idempotency key.
+/// Runs a call to its end even if the caller goes away in the middle.
 pub(crate) async fn within<T: Send + 'static>(
     call: &Call,
     work: impl Future<Output = CallResult<T>> + Send + 'static,
 ) -> CallResult<T> {
-    let late = || CallError::unavailable("The bouncer did not answer in time. Try again in a moment.");
-    match tokio::time::timeout(call.timeout, tokio::spawn(work)).await {
-        Ok(Ok(result)) => result,
-        Ok(Err(error)) => {
-            tracing::error!(request_id = call.request_id, %error, "a call to the bouncer panicked");
-            Err(CallError::unavailable(
-                "The bouncer broke off before it could answer. Try again: what was changed already stays as it is.",
-            ))
-        }
-        Err(_) => Err(late()),
-    }
+    contracts::within(call, "The bouncer", work).await
 }
 
 impl BouncerCalls {

@@ -129,3 +129,57 @@ impl CallError {
 
 /// The result of a call between services.
 pub type CallResult<T> = Result<T, CallError>;
+
+/// Runs what a call asks for to its end even if the caller goes away in the middle, and answers `Unavailable` when its
+/// time is over: a change that was made is then found under the same idempotency key. `who` begins what the user is
+/// told ("The bouncer").
+pub async fn within<T: Send + 'static>(
+    call: &Call,
+    who: &'static str,
+    work: impl Future<Output = CallResult<T>> + Send + 'static,
+) -> CallResult<T> {
+    match tokio::time::timeout(call.timeout, tokio::spawn(work)).await {
+        Ok(Ok(result)) => result,
+        Ok(Err(error)) => {
+            tracing::error!(request_id = call.request_id, %error, who, "a call panicked");
+            Err(CallError::unavailable(format!(
+                "{who} broke off before it could answer. Try again: what was changed already stays as it is."
+            )))
+        }
+        Err(_) => {
+            Err(CallError::unavailable(format!("{who} did not answer in time. Try again in a moment.")))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+    use super::*;
+
+    fn call() -> Call {
+        Call::new(Sub(Uuid::nil()), "test")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_is_too_slow_is_told_so_and_goes_on_to_its_end() {
+        let (done, ended) = tokio::sync::oneshot::channel();
+        let slow = async move {
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            let _ = done.send(());
+            Ok(())
+        };
+        let error = within(&call(), "The bouncer", slow).await.unwrap_err();
+        assert_eq!(error.to_string(), "The bouncer did not answer in time. Try again in a moment.");
+        ended.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_call_that_breaks_off_says_nothing_of_why() {
+        let broken = async { panic!("the inside") };
+        let error = within::<()>(&call(), "Hosting", broken).await.unwrap_err();
+        assert!(matches!(&error, CallError::Unavailable { .. }));
+        assert!(error.to_string().starts_with("Hosting broke off") && !error.to_string().contains("inside"));
+    }
+}

@@ -32,22 +32,12 @@ enum Request<'a> {
     Restore(HostedId),
 }
 
-/// Runs a call to its end even if the caller goes away in the middle, and answers `Unavailable` when its time is over:
-/// a change that was made is then found under the same idempotency key.
+/// Runs a call to its end even if the caller goes away in the middle.
 async fn within<T: Send + 'static>(
     call: &Call,
     work: impl Future<Output = CallResult<T>> + Send + 'static,
 ) -> CallResult<T> {
-    match tokio::time::timeout(call.timeout, tokio::spawn(work)).await {
-        Ok(Ok(result)) => result,
-        Ok(Err(error)) => {
-            tracing::error!(request_id = call.request_id, %error, "a call to hosting panicked");
-            Err(CallError::unavailable(
-                "Hosting broke off before it could answer. Try again: what was changed already stays as it is.",
-            ))
-        }
-        Err(_) => Err(CallError::unavailable("Hosting did not answer in time. Try again in a moment.")),
-    }
+    contracts::within(call, "Hosting", work).await
 }
 
 /// The account behind a call, which must be one that may change something.
