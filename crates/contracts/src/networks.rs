@@ -120,6 +120,9 @@ pub struct HostedState {
     pub channels: u64,
     /// What runs it ("Ergo 2.18.0"), once known.
     pub software: Option<String>,
+    /// Whether what is said in registered channels outlives a restart of the server, once known.
+    #[serde(default)]
+    pub keeps_history: Option<bool>,
 }
 
 /// A hosted network.

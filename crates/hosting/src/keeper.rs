@@ -337,6 +337,7 @@ fn nothing_known() -> HostedState {
         users: 0,
         channels: 0,
         software: None,
+        keeps_history: None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Hosted networks of `ircnow up`: each an Ergo process of its own, in a folder of its own, on ports of its own.
 
 mod config;
+mod doorkeeper;
 mod members;
 mod network;
 
@@ -13,7 +14,9 @@ use contracts::{Accounts, HostedId, HostedState};
 use futures_util::StreamExt as _;
 use futures_util::stream::{self, BoxStream};
 use hosting::{Host, HostError, Wanted};
+use service::dialer::Guarded;
 use service::shutdown::Shutdown;
+use service::tls::ReloadingCert;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -28,8 +31,12 @@ pub struct Machine {
     pub folder: PathBuf,
     /// What clients are told to connect to.
     pub host: String,
-    /// The certificate of this machine, its chain and its key.
-    pub certificate: (PathBuf, PathBuf),
+    /// The certificate of this machine: the files of its chain and its key.
+    pub files: (PathBuf, PathBuf),
+    /// The same, as it was read last.
+    pub certificate: Arc<ReloadingCert>,
+    /// Takes bouncers of this machine to its networks.
+    pub dialer: Guarded,
     /// Who knows the members.
     pub accounts: Arc<dyn Accounts>,
     /// The end of the process.
@@ -53,7 +60,7 @@ impl Processes {
     /// Looks for Ergo. Nothing runs yet.
     pub fn new(machine: Machine) -> Self {
         let program = server::ergo().and_then(|path| {
-            config::Program::at(path)
+            config::Program::at(path, &machine)
                 .inspect_err(|error| {
                     tracing::warn!(
                         error = format!("{error:#}"),

@@ -129,7 +129,9 @@ pub async fn gatekeeper(common: Common) -> Result<()> {
 /// Upstream connections, devices, history.
 pub async fn bouncer(common: Common) -> Result<()> {
     let role = Role::open(&common, "bouncer")?;
-    let bouncer = wiring::bouncer(&role.base, role.accounts(), role.certificate()?, None).await?;
+    let dialer = wiring::dialer(&role.base)?;
+    let bouncer =
+        wiring::bouncer(&role.base, role.accounts(), role.certificate()?, dialer, None, None).await?;
     let kept = bouncer.clone();
     wiring::follow_keys(&role.base, move || {
         let kept = kept.clone();

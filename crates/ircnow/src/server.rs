@@ -47,7 +47,8 @@ impl ServerProcess {
         Ok(Self { process: Process::Ours(child), folder: folder.to_owned(), address })
     }
 
-    /// The server that was started in `folder` before and still listens, with its command line.
+    /// The server that was started in `folder` before and still runs, with its command line. One that was just being
+    /// started is waited for; one that does not come to listen is stopped, so that it holds nothing another needs.
     pub fn adopt(folder: &Path) -> Option<(Self, String)> {
         let text = fs::read_to_string(folder.join("pid")).ok()?;
         let (pid, address) = text.trim().split_once(' ')?;
@@ -55,10 +56,13 @@ impl ServerProcess {
         // A pid is used again sooner or later: only a process that was started with our folder's configuration is ours.
         let command = fs::read(format!("/proc/{}/cmdline", pid.as_raw_nonzero())).ok()?;
         let command = String::from_utf8_lossy(&command).into_owned();
-        let ours = command.contains(&folder.join("config").display().to_string());
+        if !command.contains(&folder.join("config").display().to_string()) {
+            return None;
+        }
         let address: SocketAddr = address.parse().ok()?;
-        let adopted = Self { process: Process::Adopted(pid), folder: folder.to_owned(), address };
-        (ours && listens(address)).then_some((adopted, command))
+        let mut adopted = Self { process: Process::Adopted(pid), folder: folder.to_owned(), address };
+        adopted.wait_until_it_listens("what was started before").ok()?;
+        Some((adopted, command))
     }
 
     /// Whether it still runs.

@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use contracts::{Accounts, Tls, WellKnownNetwork};
+use service::dialer::Guarded;
 use service::hosts::Hosts;
 use service::http::{HttpClient, Target};
 use service::sites::{IrcAddress, Sites, SitesConfig};
+use service::tls::ReloadingCert;
 
 use crate::admin::{act, socket};
 use crate::cli::{Common, say};
@@ -35,10 +37,14 @@ pub async fn run(common: Common, https: bool) -> Result<()> {
     }
 
     let gatekeeper = wiring::gatekeeper(&base, &http, Some("own")).await?;
+    let dialer = wiring::dialer(&base)?;
     let bouncer = wiring::bouncer(
         &base,
         gatekeeper.accounts(),
         Arc::clone(&tls.certificate),
+        dialer.clone(),
+        // Networks hosted here have certificates of this machine.
+        Some(&tls.authority_pem),
         local.as_ref().map(offered),
     )
     .await?;
@@ -48,9 +54,8 @@ pub async fn run(common: Common, https: bool) -> Result<()> {
         port: addresses.plain.port(),
         tls_port: addresses.tls.port(),
     });
-    let hosting =
-        wiring::hosting(&base, gatekeeper.accounts(), Arc::new(processes(&base, gatekeeper.accounts())))
-            .await?;
+    let networks = processes(&base, gatekeeper.accounts(), dialer, Arc::clone(&tls.certificate));
+    let hosting = wiring::hosting(&base, gatekeeper.accounts(), Arc::new(networks)).await?;
     let data = vec![gatekeeper.data(), bouncer.account_data(), hosting.data()];
     let portal = wiring::portal(
         &base,
@@ -122,12 +127,19 @@ async fn local_network(base: &Base, config: &UpConfig) -> Option<LocalNetwork> {
 }
 
 /// Hosted networks are processes of this machine.
-fn processes(base: &Base, accounts: Arc<dyn Accounts>) -> Processes {
+fn processes(
+    base: &Base,
+    accounts: Arc<dyn Accounts>,
+    dialer: Guarded,
+    certificate: Arc<ReloadingCert>,
+) -> Processes {
     let tls = base.data.path().join("tls");
     Processes::new(Machine {
         folder: base.data.file("hosted"),
         host: base.sites.irc.host.clone(),
-        certificate: (tls.join("server.pem"), tls.join("server.key")),
+        files: (tls.join("server.pem"), tls.join("server.key")),
+        certificate,
+        dialer,
         accounts,
         shutdown: base.shutdown.clone(),
     })

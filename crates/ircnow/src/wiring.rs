@@ -24,6 +24,8 @@ use service::secrets::{Keyring, is_service_secret, service_secret};
 use service::shutdown::Shutdown;
 use service::sites::{IrcAddress, Sites, SitesConfig};
 use service::telemetry::LogConfig;
+use service::tls::rustls::pki_types::CertificateDer;
+use service::tls::rustls::pki_types::pem::PemObject as _;
 use service::tls::{LocalTls, ReloadingCert};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -208,14 +210,21 @@ fn portal_login(base: &Base) -> Settings {
     Settings { after_logout: base.sites.root.url("/"), ..settings }
 }
 
-/// The bouncer, its door listening.
+/// The guard in front of connections that are made for users.
+pub fn dialer(base: &Base) -> Result<Guarded> {
+    Ok(Guarded::new(&DialConfig::load(&base.source)?))
+}
+
+/// The bouncer, its door listening. Networks are believed who they are by the authorities of this system, and by
+/// `authority` (PEM) where this machine has one of its own.
 pub async fn bouncer(
     base: &Base,
     accounts: Arc<dyn Accounts>,
     certificate: Arc<ReloadingCert>,
+    dialer: Guarded,
+    authority: Option<&str>,
     local: Option<WellKnownNetwork>,
 ) -> Result<bouncer::Bouncer> {
-    let dialer = Guarded::new(&DialConfig::load(&base.source)?);
     if let Some(local) = &local {
         dialer.allow(HostPort::new(&local.host, local.port));
     }
@@ -229,7 +238,7 @@ pub async fn bouncer(
         folder: base.data.service("bouncer")?,
         dialer,
         certificate,
-        roots: Arc::new(roots()),
+        roots: Arc::new(roots(authority)),
         local,
         origins: irc_server::Origins::only(ours.into_iter().chain(further)),
         metrics: base.metrics.clone(),
@@ -239,8 +248,8 @@ pub async fn bouncer(
     bouncer::Bouncer::open(config, deps).await.context("opening the bouncer")
 }
 
-/// The authorities of this system.
-fn roots() -> service::tls::rustls::RootCertStore {
+/// The authorities of this system, and one more.
+fn roots(further: Option<&str>) -> service::tls::rustls::RootCertStore {
     let mut roots = service::tls::rustls::RootCertStore::empty();
     let found = rustls_native_certs::load_native_certs();
     roots.add_parsable_certificates(found.certs);
@@ -249,6 +258,8 @@ fn roots() -> service::tls::rustls::RootCertStore {
             "this system has no certificate authorities: networks with TLS will not be trusted. Install ca-certificates."
         );
     }
+    let further = further.map(|pem| CertificateDer::pem_slice_iter(pem.as_bytes()).filter_map(Result::ok));
+    roots.add_parsable_certificates(further.into_iter().flatten());
     roots
 }
 

@@ -27,8 +27,12 @@ pub(crate) struct HostedRow {
     pub access: &'static str,
     /// Where clients connect.
     pub addresses: Vec<AddressRow>,
+    /// Where web clients connect.
+    pub websocket: Option<String>,
     /// What a client is told: host and port of the safest address.
     pub command: Option<String>,
+    /// What becomes of what was said.
+    pub history: Option<&'static str>,
 }
 
 /// An address clients connect to.
@@ -68,7 +72,9 @@ impl HostedRow {
                 .iter()
                 .map(|address| AddressRow { text: text(address), tls: address.tls })
                 .collect(),
+            websocket: state.websocket.clone(),
             command: state.addresses.first().map(command),
+            history: state.keeps_history.map(history),
         }
     }
 }
@@ -84,6 +90,14 @@ fn used(network: &HostedNetwork) -> String {
 
 fn text(address: &HostedAddress) -> String {
     crate::parts::address(&address.host, address.port)
+}
+
+fn history(kept: bool) -> &'static str {
+    if kept {
+        "What is said in registered channels is kept when the server starts anew."
+    } else {
+        "What was said is gone when the server stops: it was built without a database for history."
+    }
 }
 
 /// What is typed into irssi, the client everybody has.
@@ -120,6 +134,7 @@ mod tests {
                 users: 3,
                 channels: 1,
                 software: None,
+                keeps_history: None,
             },
             version: 1,
             created_at: 0,
@@ -134,5 +149,17 @@ mod tests {
         assert_eq!(row.command.as_deref(), Some("/connect -tls localhost 6697"));
         let row = HostedRow::new(&network(HostedPhase::Suspended, Amount::Unlimited), 10);
         assert_eq!((row.used, row.detail.as_deref()), (None, Some("Something to say.")));
+    }
+
+    #[test]
+    fn no_history_is_promised_that_is_not_kept() {
+        let mut network = network(HostedPhase::Ready, Amount::Unlimited);
+        assert_eq!(HostedRow::new(&network, 10).history, None);
+        for (kept, words) in
+            [(false, "gone when the server stops"), (true, "kept when the server starts anew")]
+        {
+            network.state.keeps_history = Some(kept);
+            assert!(HostedRow::new(&network, 10).history.is_some_and(|said| said.contains(words)));
+        }
     }
 }

@@ -126,6 +126,7 @@ impl Networks for Fake {
                 users: 0,
                 channels: 0,
                 software: None,
+                keeps_history: None,
             },
             version: 1,
             created_at: 1,

@@ -1,4 +1,4 @@
-//! Who the members of a network are: the accounts of this installation, by their app passwords.
+//! Who the members of a network are: the accounts of this installation, by their app passwords, and its doorkeeper.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -7,11 +7,18 @@ use async_trait::async_trait;
 use contracts::{Accounts, CallError, SaslAnswer, SaslPeer, SaslStep};
 use ergo_operator::sidecar::answers::Passwords;
 
+use super::doorkeeper::{self, Key};
+
 /// How many groups of four an app password has.
 const GROUPS: usize = 7;
 
 /// Asks gatekeeper.
-pub struct Members(pub Arc<dyn Accounts>);
+pub struct Members {
+    /// Who knows the members.
+    pub accounts: Arc<dyn Accounts>,
+    /// The doorkeeper's.
+    pub door: Key,
+}
 
 #[async_trait]
 impl Passwords for Members {
@@ -21,6 +28,9 @@ impl Passwords for Members {
         passphrase: &str,
         address: Option<IpAddr>,
     ) -> Result<Option<String>, String> {
+        if doorkeeper::is_doorkeeper(account) {
+            return Ok(self.door.proves(account, passphrase).then(doorkeeper::account));
+        }
         // Passwords of the network's own accounts are none of gatekeeper's business: it would count them as failures.
         if account.is_empty() || !is_app_password(passphrase) {
             return Ok(None);
@@ -35,7 +45,7 @@ impl Passwords for Members {
                 certificate: None,
             },
         };
-        match self.0.sasl(step).await {
+        match self.accounts.sasl(step).await {
             Ok(SaslAnswer::Success { login }) => Ok(Some(login.account.username)),
             Ok(SaslAnswer::Refused { .. } | SaslAnswer::Challenge { .. }) => Ok(None),
             Err(error @ CallError::Unavailable { .. }) => Err(error.to_string()),

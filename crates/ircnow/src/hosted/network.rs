@@ -17,18 +17,22 @@ use ergo_operator::sidecar::{Door, Shared, SidecarConfig};
 use hosting::Wanted;
 use serde_json::Value;
 use service::clock::now_s;
+use service::dialer::Guarded;
 use service::shutdown::Shutdown;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::Machine;
 use super::config::{self, Place, Program};
+use super::doorkeeper::Doorkeeper;
 use super::members::Members;
 use crate::localnet::Pauses;
 use crate::server::{self, ServerProcess};
 
 /// How often the server is looked at.
 const LOOK: Duration = Duration::from_secs(1);
+/// How long the doorkeeper may take to come in before people are told to.
+const DOORKEEPER: Duration = Duration::from_secs(10);
 
 /// What a network is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,9 +46,34 @@ pub enum Order {
 /// What runs, while it does.
 struct Up {
     process: ServerProcess,
+    since: Instant,
     config: Value,
     motd: String,
+    /// The certificate it serves, by its fingerprint; nothing where that is not known.
+    certificate: String,
     api: Server,
+    door: Option<Doorkeeper>,
+    _reach: Reach,
+}
+
+/// Bouncers of this machine reach a network for as long as its server runs: afterwards its ports may be anybody's.
+struct Reach {
+    dialer: Guarded,
+    doors: [SocketAddr; 2],
+}
+
+impl Reach {
+    fn new(dialer: &Guarded, place: &Place) -> Self {
+        let doors = place.doors();
+        doors.into_iter().for_each(|door| dialer.allow_own(door));
+        Self { dialer: dialer.clone(), doors }
+    }
+}
+
+impl Drop for Reach {
+    fn drop(&mut self) {
+        self.doors.into_iter().for_each(|door| self.dialer.forget_own(door));
+    }
 }
 
 /// One network.
@@ -59,6 +88,8 @@ pub struct Network {
     shared: Shared,
     pauses: Pauses,
     not_before: Instant,
+    /// Rung when there is something to look at.
+    bell: Arc<Notify>,
 }
 
 impl Network {
@@ -82,6 +113,7 @@ impl Network {
             shared: Shared::default(),
             pauses: Pauses::new(now),
             not_before: now,
+            bell: Arc::default(),
         }
     }
 
@@ -90,6 +122,7 @@ impl Network {
         let mut look = interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let shutdown = self.machine.shutdown.clone();
+        let bell = Arc::clone(&self.bell);
         loop {
             let order = orders.borrow_and_update().clone();
             let Order::Keep(wanted) = order else { break };
@@ -103,6 +136,7 @@ impl Network {
                     // What is told now is tried now.
                     self.not_before = Instant::now();
                 }
+                () = bell.notified() => {}
                 _ = look.tick() => {}
             }
         }
@@ -132,7 +166,10 @@ impl Network {
             let detail = format!("Its server does not start: {error:#}. It is tried again in {seconds} s.");
             return self.tell(HostedPhase::Failing, Some(detail), None);
         }
-        self.observe(wanted).await;
+        if let Err(error) = self.observe(wanted).await {
+            tracing::debug!(network = %self.id, error = format!("{error:#}"), "a hosted network does not say how it is");
+            self.tell(HostedPhase::Starting, None, Place::of(&self.folder).ok().as_ref());
+        }
     }
 
     /// Has the server run with the configuration that is wanted.
@@ -141,15 +178,16 @@ impl Network {
         let config = config::rendered(&self.machine, &self.program, &self.folder, &place, wanted)?;
         self.answer(&place, wanted)?;
         if self.up.is_none() {
-            self.up = self.adopted(&place)?;
+            self.up = self.adopted(&place).await?;
         }
+        let certificate = self.machine.certificate.fingerprint();
         if let Some(up) = &mut self.up {
             match Change::between(&up.config, &config) {
-                Change::None if up.motd == wanted.motd => return Ok(()),
+                Change::None if up.motd == wanted.motd && up.certificate == certificate => return Ok(()),
                 Change::None | Change::Rehash => {
                     write(&self.folder, &config, &wanted.motd)?;
                     up.api.rehash().await.context("telling Ergo of the change")?;
-                    (up.config, up.motd) = (config, wanted.motd.clone());
+                    (up.config, up.motd, up.certificate) = (config, wanted.motd.clone(), certificate);
                     return Ok(());
                 }
                 Change::Restart(because) => {
@@ -172,18 +210,32 @@ impl Network {
         });
         let process = started.await??;
         self.pauses.is_up(Instant::now());
-        self.up = Some(Up { process, config, motd: wanted.motd.clone(), api: api(&place)? });
+        self.up = Some(self.runs(&place, process, config, wanted.motd.clone(), certificate)?);
         Ok(())
     }
 
+    /// A server that runs.
+    fn runs(
+        &self,
+        place: &Place,
+        process: ServerProcess,
+        config: Value,
+        motd: String,
+        certificate: String,
+    ) -> Result<Up> {
+        let (api, reach) = (api(place)?, Reach::new(&self.machine.dialer, place));
+        Ok(Up { process, since: Instant::now(), config, motd, certificate, api, door: None, _reach: reach })
+    }
+
     /// The server that outlived a killed `up`, with what it was told.
-    fn adopted(&self, place: &Place) -> Result<Option<Up>> {
-        let Some((process, _)) = ServerProcess::adopt(&self.folder) else { return Ok(None) };
+    async fn adopted(&self, place: &Place) -> Result<Option<Up>> {
+        let Some(process) = left(&self.folder).await else { return Ok(None) };
         let config = fs::read(self.folder.join("config.json")).ok();
         let config = config.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
         let motd = fs::read_to_string(config::motd(&self.folder)).unwrap_or_default();
         tracing::info!(network = %self.id, "adopted a hosted network that outlived us");
-        Ok(Some(Up { process, config, motd, api: api(place)? }))
+        // Which certificate it serves only it knows: it is told of ours.
+        self.runs(place, process, config, motd, String::new()).map(Some)
     }
 
     /// Answers Ergo's questions by what is wanted.
@@ -204,7 +256,8 @@ impl Network {
             live.configure(asked);
             return Ok(());
         }
-        let members = Arc::new(Members(Arc::clone(&self.machine.accounts)));
+        let members =
+            Arc::new(Members { accounts: Arc::clone(&self.machine.accounts), door: place.door.clone() });
         let live = Live::new(asked, self.shared.clone())?.beside(members);
         let shutdown = self.machine.shutdown.child();
         answers::start(&live, &shutdown)?;
@@ -212,35 +265,54 @@ impl Network {
         Ok(())
     }
 
-    /// Asks the server how it is, and tells it.
-    async fn observe(&mut self, wanted: &Wanted) {
-        let Some(up) = &self.up else { return };
-        let Ok(place) = Place::of(&self.folder) else { return };
-        match up.api.status(false).await {
-            Ok(status) => {
-                self.shared.change(|state| {
-                    state.users = status.users;
-                    state.admitted = 0;
-                });
-                let full = wanted.clients.is_some_and(|most| status.users >= most);
-                let detail = full.then(|| {
-                    format!("It is full: {} people are on it, as many as the plan allows.", status.users)
-                });
-                let software = status.version.as_deref().map(|version| {
-                    format!("Ergo {}", version.trim_start_matches("ergo-").trim_start_matches('v'))
-                });
-                self.tell_all(HostedState {
-                    users: status.users,
-                    channels: status.channels,
-                    software,
-                    ..self.state(HostedPhase::Ready, detail, Some(&place))
-                });
-            }
-            Err(error) => {
-                tracing::debug!(network = %self.id, %error, "a hosted network does not say how it is");
-                self.tell(HostedPhase::Starting, None, Some(&place));
+    /// Has somebody at the door where not everybody may come in.
+    fn attend(&mut self, place: &Place, wanted: &Wanted) {
+        let Some(up) = &mut self.up else { return };
+        match (wanted.clients, &up.door) {
+            (None, _) => up.door = None,
+            (Some(most), Some(door)) => door.let_in(most),
+            (Some(most), None) => {
+                let (bell, shutdown) = (Arc::clone(&self.bell), &self.machine.shutdown);
+                let server = &wanted.hostname;
+                up.door = Some(Doorkeeper::start(place.plain, server, &place.door, most, bell, shutdown));
             }
         }
+    }
+
+    /// Asks the server how it is, and tells it.
+    async fn observe(&mut self, wanted: &Wanted) -> Result<()> {
+        let place = Place::of(&self.folder)?;
+        self.attend(&place, wanted);
+        let Some(up) = &self.up else { return Ok(()) };
+        let doorkeeper = up.door.as_ref().map(Doorkeeper::watches);
+        if doorkeeper == Some(false) && up.since.elapsed() < DOORKEEPER {
+            self.tell(HostedPhase::Starting, None, Some(&place));
+            return Ok(());
+        }
+        let status = up.api.status(false).await?;
+        if up.door.as_ref().map(Doorkeeper::watches) != doorkeeper {
+            // It rang: the next look knows whether it was counted.
+            return Ok(());
+        }
+        let users = status.users.saturating_sub(u64::from(doorkeeper == Some(true)));
+        self.shared.change(|state| {
+            state.users = users;
+            state.admitted = 0;
+        });
+        let full = wanted.clients.is_some_and(|most| users >= most);
+        let detail =
+            full.then(|| format!("It is full: {users} people are on it, as many as the plan allows."));
+        let software = status
+            .version
+            .as_deref()
+            .map(|version| format!("Ergo {}", version.trim_start_matches("ergo-").trim_start_matches('v')));
+        self.tell_all(HostedState {
+            users,
+            channels: status.channels,
+            software,
+            ..self.state(HostedPhase::Ready, detail, Some(&place))
+        });
+        Ok(())
     }
 
     fn wait_a_moment(&mut self) {
@@ -250,11 +322,11 @@ impl Network {
 
     async fn stop(&mut self) {
         // One that outlived us is stopped too.
-        let up = self.up.take().map(|up| up.process);
-        let Some(mut process) = up.or_else(|| ServerProcess::adopt(&self.folder).map(|(left, _)| left))
-        else {
-            return;
+        let process = match self.up.take() {
+            Some(up) => Some(up.process),
+            None => left(&self.folder).await,
         };
+        let Some(mut process) = process else { return };
         let _ = tokio::task::spawn_blocking(move || process.stop()).await;
     }
 
@@ -267,10 +339,11 @@ impl Network {
             addresses: place
                 .map(|place| vec![address(place.tls, true), address(place.plain, false)])
                 .unwrap_or_default(),
-            websocket: None,
+            websocket: place.map(|place| format!("wss://{}:{}/", self.machine.host, place.web)),
             users: 0,
             channels: 0,
             software: None,
+            keeps_history: Some(self.program.keeps_history),
         }
     }
 
@@ -292,6 +365,13 @@ impl Network {
     }
 }
 
+/// The server in `folder` that outlived whoever started it.
+async fn left(folder: &Path) -> Option<ServerProcess> {
+    let folder = folder.to_owned();
+    let found = tokio::task::spawn_blocking(move || ServerProcess::adopt(&folder)).await;
+    found.ok().flatten().map(|(process, _)| process)
+}
+
 fn door(place: &Place) -> Door {
     Door::Api { url: format!("http://127.0.0.1:{}", place.api), token: Sealed::new(place.token.clone()) }
 }
@@ -301,7 +381,7 @@ fn api(place: &Place) -> Result<Server> {
 }
 
 /// Writes what Ergo reads, and beside it what we compare the next one with.
-fn write(folder: &Path, config: &Value, motd: &str) -> Result<()> {
+pub fn write(folder: &Path, config: &Value, motd: &str) -> Result<()> {
     service::paths::write_private(&folder.join("config"), yaml::write(config).as_bytes())?;
     service::paths::write_private(&folder.join("config.json"), &serde_json::to_vec(config)?)?;
     service::paths::write_private(&config::motd(folder), motd.as_bytes())?;

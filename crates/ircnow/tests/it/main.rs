@@ -10,6 +10,7 @@ mod devices;
 mod domain;
 mod first_message;
 mod garbage;
+mod hosted_machine;
 mod hosting;
 mod installation;
 mod irc_servers;

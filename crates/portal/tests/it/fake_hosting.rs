@@ -42,6 +42,7 @@ impl World {
                 users: 31,
                 channels: 7,
                 software: Some("Ergo 2.18.0".to_owned()),
+                keeps_history: Some(false),
             },
             version: 1,
             created_at: now_s(),
