@@ -83,6 +83,14 @@ impl Default for Storage {
     }
 }
 
+/// A snapshot a server begins from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Restore {
+    /// A `VolumeSnapshot` in the resource's namespace.
+    pub snapshot_name: ObjectName,
+}
+
 /// What the server may connect to. The cluster's own, private, link-local and metadata ranges are always denied, except
 /// for name resolution, the resource's own database, and what is listed here.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

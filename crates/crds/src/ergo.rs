@@ -4,7 +4,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::common::{SecretKeyRef, SecretRef, Storage};
+use crate::common::{Restore, SecretKeyRef, SecretRef, Storage};
 use crate::database::ClusterRef;
 use crate::schema;
 use crate::server::server_spec;
@@ -398,14 +398,6 @@ pub struct Backup {
 
 fn keep() -> i32 {
     7
-}
-
-/// A snapshot a network begins from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Restore {
-    /// A `VolumeSnapshot` in the resource's namespace.
-    pub snapshot_name: ObjectName,
 }
 
 server_status! {

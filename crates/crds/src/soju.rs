@@ -4,7 +4,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::common::{SecretKeyRef, SecretRef, yes};
+use crate::common::{Restore, SecretKeyRef, SecretRef, yes};
 use crate::database::{Database, DatabaseEngine};
 use crate::schema;
 use crate::server::server_spec;
@@ -55,6 +55,10 @@ server_spec! {
         .message("the host name is passed through to the IRC port: give the WebSocket an expose.webHostname of its own, or set expose.web to None"))]
     #[x_kube(validation = Rule::new("has(self.owner) == has(oldSelf.owner)")
         .message("a bouncer cannot be given to somebody else"))]
+    #[x_kube(validation = Rule::new("has(self.restore) == has(oldSelf.restore)")
+        .message("restore is only read when the bouncer is made"))]
+    #[x_kube(validation = Rule::new("!has(self.restore) || self.database.engine == 'Sqlite' || self.engine == 'Ircnow'")
+        .message("restore is for a volume: rows in PostgreSQL come back from a backup of the cluster"))]
     pub struct SojuBouncerSpec of SojuBouncer {
         /// Which program serves: `Soju`, or `Ircnow`, the bouncer of irc.now. It cannot be changed: the two keep their data
         /// in different ways.
@@ -91,6 +95,10 @@ server_spec! {
         /// Whether users are only made, or kept as they stand here.
         #[serde(default)]
         pub seed_policy: SeedPolicy,
+        /// A snapshot the bouncer's volume begins from. Only read when it is made.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[x_kube(validation = Rule::new("self == oldSelf").message("restore is only read when the bouncer is made"))]
+        pub restore: Option<Restore>,
     }
     as {
         /// Whom it belongs to. With an owner it is a dedicated bouncer, for this account alone; without one, for many.

@@ -3,7 +3,7 @@
 //!
 //! An operator's tests implement [`Subject`] and name each promise they keep. [`life`] runs the operator in the test's
 //! process or in one that can be killed; [`world`] is a namespace with an operator of its own; [`interference`],
-//! [`killed`] and [`fleet`] are promises on the real API server; [`paper`] and [`fields`] need none.
+//! [`killed`], [`snapshots`] and [`fleet`] are promises on the real API server; [`paper`] and [`fields`] need none.
 #![allow(
     clippy::expect_used,
     clippy::panic,
@@ -18,6 +18,7 @@ pub mod interference;
 pub mod killed;
 pub mod life;
 pub mod paper;
+pub mod snapshots;
 pub mod world;
 
 use operator::Operator;

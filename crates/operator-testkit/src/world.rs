@@ -39,8 +39,12 @@ impl<S: Subject> World<S> {
 
     /// A world whose operator has more configuration (TOML of its section).
     pub async fn with(prefix: &str, more: &str) -> Self {
+        Self::on(Cluster::shared().await.unwrap(), prefix, more).await
+    }
+
+    /// A world on a control plane of one's own.
+    pub async fn on(cluster: &'static Cluster, prefix: &str, more: &str) -> Self {
         life::log();
-        let cluster = Cluster::shared().await.unwrap();
         cluster.define(&crds::all()).await.unwrap();
         cluster.install(Kinds::ALL).await.unwrap();
         let space = cluster.namespace(prefix).await.unwrap();
@@ -60,12 +64,17 @@ impl<S: Subject> World<S> {
 
     /// A world with a PostgreSQL cluster in a namespace of its own, and somebody who makes what is asked of it.
     pub async fn with_rows(prefix: &str) -> (Self, Rows) {
-        let cluster = Cluster::shared().await.unwrap();
+        Self::with_rows_on(Cluster::shared().await.unwrap(), prefix).await
+    }
+
+    /// The same on a control plane of one's own.
+    pub async fn with_rows_on(cluster: &'static Cluster, prefix: &str) -> (Self, Rows) {
         cluster.install(Kinds::ALL).await.unwrap();
         let space = cluster.namespace("rows").await.unwrap();
         let pg = "{apiVersion: postgresql.cnpg.io/v1, kind: Cluster, metadata: {name: pg}, spec: {instances: 1, storage: {size: 1Gi}}}";
         cluster.apply(pg, Some(space.name())).await.unwrap();
-        let world = Self::with(prefix, &format!("postgres_clusters = '{}/pg'\n", space.name())).await;
+        let more = format!("postgres_clusters = '{}/pg'\n", space.name());
+        let world = Self::on(cluster, prefix, &more).await;
         let standin = Standin::start(cluster, &[space.name(), world.namespace()]).await.unwrap();
         (world, Rows { space, standin })
     }

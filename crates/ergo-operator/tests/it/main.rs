@@ -10,5 +10,6 @@ mod life;
 mod paper;
 mod real_ergo;
 mod rendering;
+mod snapshots;
 mod validation;
 mod world;

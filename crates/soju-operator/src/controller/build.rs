@@ -82,6 +82,7 @@ pub fn build(
 ) -> Result<Resources<Prepared>, Error> {
     let rendered = config::render(installation, parent, valid)?;
     let (names, selector) = (&valid.names, selector(valid));
+    let restore = valid.spec.restore.as_ref().map(|restore| restore.snapshot_name.as_str());
     let database = match &valid.rows {
         Rows::Sqlite => None,
         Rows::Postgres(at) => Some(at),
@@ -92,7 +93,7 @@ pub fn build(
             .map(|at| parent.child(&kinds::SECRET, &names.database, postgres::credentials(at))),
         database: database.map(|at| postgres::objects(parent, names, at, CONNECTIONS)).unwrap_or_default(),
         volume: has_volume(valid).then(|| {
-            pod::volume(parent, names, &valid.spec.database.storage, None, valid.spec.deletion_policy)
+            pod::volume(parent, names, &valid.spec.database.storage, restore, valid.spec.deletion_policy)
         }),
         certificate: certificate::certificate(parent, valid),
         network_policy: network_policy::network_policy(installation, parent, valid),

@@ -62,6 +62,7 @@ fn cases() -> Vec<Case> {
         case("egress.allow[].ports", none(), json!([]), json!([6697])),
         case("ident", none(), json!(false), json!(true)),
         case("seedPolicy", none(), json!("CreateOnly"), json!("Enforce")),
+        case("restore.snapshotName", json!({}), json!("a"), json!("b")),
         case("deletionPolicy", none(), json!("Retain"), json!("Delete")),
         case("resources.cpu", none(), json!("10m"), json!("20m")),
         case("resources.cpuLimit", none(), Value::Null, json!("1")),

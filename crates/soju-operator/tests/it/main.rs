@@ -11,4 +11,5 @@ mod hostile;
 mod leftovers;
 mod life;
 mod paper;
+mod snapshots;
 mod world;
