@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "tests")]
 
 mod history;
+mod hostile;
 mod properties;
 mod seeding;
 mod sidecar;
