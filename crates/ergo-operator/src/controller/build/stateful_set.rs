@@ -123,7 +123,8 @@ fn install(valid: &Valid) -> Value {
         "name": "install",
         "image": valid.sidecar_image,
         "args": ["ergo-sidecar", "--install", paths::ASK],
-        "resources": { "requests": { "cpu": "5m", "memory": "16Mi" }, "limits": { "memory": "96Mi" } },
+        // What it copies counts as its memory where the volume is kept in memory: as much as that may hold.
+        "resources": { "requests": { "cpu": "5m", "memory": "16Mi" }, "limits": { "memory": "256Mi" } },
         "securityContext": confined(),
         "volumeMounts": [mount("run", paths::RUN_DIR)],
     })
