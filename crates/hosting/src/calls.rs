@@ -1,14 +1,17 @@
 //! The traits `Networks` and `AccountData`: what other services ask for.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use contracts::{
-    Account, AccountData, Call, CallError, CallResult, ExportChunk, HostedChange, HostedId, HostedNetwork,
-    HostedOperator, HostedSpec, HostingOffer, Networks, Status, WatchCursor,
+    Account, AccountData, Call, CallError, CallResult, DedicatedBouncers as _, ExportChunk, HostedChange,
+    HostedId, HostedNetwork, HostedOperator, HostedSpec, HostingOffer, Networks, Status, WatchCursor,
 };
 use entitlements::{Limit, Limits};
 use futures_util::stream::{self, BoxStream, StreamExt as _};
 use serde::Serialize;
 
+use crate::dedicated::DedicatedCalls;
 use crate::host::KeptOperator;
 use crate::keeper::Keeper;
 use crate::rules;
@@ -20,6 +23,7 @@ const BCRYPT_COST: u32 = 10;
 /// Hosting as other services see it.
 pub struct HostingCalls {
     pub keeper: Keeper,
+    pub dedicated: Arc<DedicatedCalls>,
 }
 
 /// All a call asks for, to tell a repeat from another wish.
@@ -33,7 +37,7 @@ enum Request<'a> {
 }
 
 /// Runs a call to its end even if the caller goes away in the middle.
-async fn within<T: Send + 'static>(
+pub(crate) async fn within<T: Send + 'static>(
     call: &Call,
     work: impl Future<Output = CallResult<T>> + Send + 'static,
 ) -> CallResult<T> {
@@ -264,13 +268,20 @@ impl AccountData for HostingCalls {
         let bytes = serde_json::to_vec_pretty(&networks).map_err(|error| {
             CallError::unavailable(format!("Your hosted networks cannot be written down: {error}."))
         })?;
-        Ok(stream::iter([Ok(ExportChunk { path: "networks.json".to_owned(), bytes })]).boxed())
+        let mut files = vec![Ok(ExportChunk { path: "networks.json".to_owned(), bytes })];
+        if let Some(bouncer) = self.dedicated.dedicated(call).await? {
+            let bytes = format!("{{ \"hostname\": \"{}\" }}\n", bouncer.hostname).into_bytes();
+            files.push(Ok(ExportChunk { path: "dedicated_bouncer.json".to_owned(), bytes }));
+        }
+        Ok(stream::iter(files).boxed())
     }
 
     async fn delete(&self, call: &Call) -> CallResult<()> {
         let keeper = self.keeper.clone();
+        let dedicated = self.dedicated.keeper.clone();
         let sub = call.account;
         within(call, async move {
+            dedicated.delete(sub).await?;
             for id in keeper.board.ids(sub) {
                 keeper.remove(id).await?;
             }

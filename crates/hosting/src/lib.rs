@@ -3,9 +3,11 @@
 //! [`Hosting`] owns the rows: whose a network is, what its owner said, whether the plan allows it. A [`Host`] makes it so:
 //! processes on this machine or resources in a cluster. The keeper (`keeper`) compares both for as long as the service
 //! runs, so that nothing depends on a single call having arrived. Start with [`host`], then `keeper`, then `calls`.
+//! [`dedicated`] does the same for bouncers of an account's own.
 
 mod board;
 mod calls;
+pub mod dedicated;
 pub mod host;
 mod keeper;
 mod rules;
@@ -16,7 +18,7 @@ use std::time::Duration;
 
 use auth::AccountCache;
 use axum::Router;
-use contracts::{AccountData, Accounts, Networks};
+use contracts::{AccountData, Accounts, DedicatedBouncers, Networks};
 pub use host::{Host, HostError, KeptOperator, Wanted};
 use secrecy::ExposeSecret as _;
 use service::db::Database;
@@ -26,6 +28,7 @@ use service::shutdown::Shutdown;
 use service::sites::Sites;
 
 use crate::calls::HostingCalls;
+use crate::dedicated::DedicatedCalls;
 use crate::keeper::Keeper;
 use crate::store::Store;
 
@@ -36,6 +39,8 @@ service::config! {
         pub database: Option<secrecy::SecretString>,
         /// Hosted networks get host names below this domain; `net.` before the base's host where none is named.
         pub domain: Option<String>,
+        /// Dedicated bouncers get host names below this domain; the base's host where none is named.
+        pub bouncers_domain: Option<String>,
         /// How long the deletion of a hosted network can be undone.
         pub undo: Duration = "10m",
     }
@@ -47,6 +52,8 @@ pub struct Deps {
     pub accounts: Arc<dyn Accounts>,
     /// What runs networks.
     pub host: Arc<dyn Host>,
+    /// What runs dedicated bouncers, and the bouncer people move from.
+    pub dedicated: dedicated::Parts,
     /// Tells a repeat from another wish without keeping what was asked.
     pub keyring: Keyring,
     /// The addresses of the installation.
@@ -72,6 +79,7 @@ pub enum OpenError {
 #[derive(Clone)]
 pub struct Hosting {
     calls: Arc<HostingCalls>,
+    dedicated: Arc<DedicatedCalls>,
 }
 
 impl Hosting {
@@ -81,9 +89,15 @@ impl Hosting {
             Some(url) => url.expose_secret().to_owned(),
             None => deps.folder.sqlite_url("hosting.db"),
         };
-        let store = Store::open(Database::open(&url).await?, deps.keyring).await?;
+        let database = Database::open(&url).await?;
+        let store = Store::open(database.clone(), deps.keyring).await?;
         let accounts = AccountCache::new(deps.accounts);
         accounts.follow(None, &deps.shutdown);
+        let bouncers = config.bouncers_domain.unwrap_or_else(|| deps.sites.root.host().to_owned());
+        let dedicated =
+            dedicated::Keeper::open(database, accounts.clone(), &bouncers, deps.dedicated, &deps.shutdown)
+                .await?;
+        dedicated.start().await.map_err(|error| OpenError::Rows(error.to_string()))?;
         let domain = config.domain.unwrap_or_else(|| format!("net.{}", deps.sites.root.host()));
         let keeper = Keeper::new(store, accounts, deps.host, domain, config.undo);
         keeper.load().await.map_err(|error| OpenError::Rows(error.to_string()))?;
@@ -94,12 +108,18 @@ impl Hosting {
             shutdown.cancelled().await;
             drop(folder);
         });
-        Ok(Self { calls: Arc::new(HostingCalls { keeper }) })
+        let dedicated = Arc::new(DedicatedCalls { keeper: dedicated });
+        Ok(Self { calls: Arc::new(HostingCalls { keeper, dedicated: Arc::clone(&dedicated) }), dedicated })
     }
 
     /// Hosting, as other services see it.
     pub fn calls(&self) -> Arc<dyn Networks> {
         Arc::clone(&self.calls) as Arc<dyn Networks>
+    }
+
+    /// Dedicated bouncers, as other services see them.
+    pub fn dedicated(&self) -> Arc<dyn DedicatedBouncers> {
+        Arc::clone(&self.dedicated) as Arc<dyn DedicatedBouncers>
     }
 
     /// Everything kept for an account, to export and delete.
@@ -110,5 +130,6 @@ impl Hosting {
     /// The same over HTTP, for other processes.
     pub fn internal(&self) -> Router {
         contracts::http::networks_router(self.calls())
+            .merge(contracts::http::dedicated_router(self.dedicated()))
     }
 }

@@ -243,9 +243,7 @@ impl Store {
 
     /// Forgets an account that has no networks any more.
     pub async fn forget(&self, sub: Sub) -> StoreResult<()> {
-        for query in
-            ["DELETE FROM answered WHERE sub = $1", "DELETE FROM hosting_account WHERE sub = $1"]
-        {
+        for query in ["DELETE FROM answered WHERE sub = $1", "DELETE FROM hosting_account WHERE sub = $1"] {
             sqlx::query(query).bind(bytes(sub.0)).execute(self.db.pool()).await?;
         }
         Ok(())

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use clap::{Args, Parser, Subcommand};
 use service::config::Source;
 
-use crate::{admin, ergo, reference, roles, sidecar, up};
+use crate::{admin, admission, ergo, reference, roles, sidecar, up};
 
 /// Hosted IRC: a bouncer that never sleeps, for many people, in one binary.
 #[derive(Debug, Parser)]
@@ -42,6 +42,8 @@ enum Command {
     Gatekeeper,
     /// Run the role `bouncer`: upstream connections, devices, history.
     Bouncer,
+    /// Run the role `hosting`: hosted networks and dedicated bouncers, as resources of a Kubernetes cluster.
+    Hosting,
     /// Run the role `portal`: irc.now and my.irc.now.
     Portal,
     /// Run the role `ergo-operator`: keeps every ErgoNetwork of a Kubernetes cluster as its resource says.
@@ -52,6 +54,8 @@ enum Command {
     SojuSidecar,
     /// Run the role `soju-operator`: keeps every SojuBouncer of a Kubernetes cluster as its resource says.
     SojuOperator,
+    /// Run the role `admission`: a webhook that says early what would come of a SojuBouncer or an ErgoNetwork.
+    Admission,
     /// Administer a running installation, or one that stands still.
     Admin(admin::AdminArgs),
     /// Print every configuration key, or check a file.
@@ -86,11 +90,13 @@ impl Cli {
             Command::Up { https } => serving(up::run(common, https)),
             Command::Gatekeeper => serving(roles::gatekeeper(common)),
             Command::Bouncer => serving(roles::bouncer(common)),
+            Command::Hosting => serving(roles::hosting(common)),
             Command::Portal => serving(roles::portal(common)),
             Command::ErgoOperator => serving(ergo::operator(common)),
             Command::ErgoSidecar(args) => serving(ergo::sidecar(common, args)),
             Command::SojuSidecar => serving(sidecar::soju(common)),
             Command::SojuOperator => serving(roles::soju_operator(common)),
+            Command::Admission => serving(admission::run(common)),
             Command::Admin(args) => serving(admin::run(common, args)),
         }
     }

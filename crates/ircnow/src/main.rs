@@ -5,6 +5,7 @@
 //! the list of commands, then [`up`] and [`roles`].
 
 mod admin;
+mod admission;
 mod banner;
 mod cli;
 mod ergo;

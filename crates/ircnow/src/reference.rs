@@ -22,8 +22,10 @@ pub fn keys() -> Vec<KeyDoc> {
         bouncer::Config::reference(),
         portal::Config::reference(),
         hosting::Config::reference(),
+        provisioner::Config::reference(),
         soju_operator::Config::reference(),
         ergo_operator::Config::reference(),
+        admission::Config::reference(),
     ]
     .concat()
 }
@@ -50,7 +52,9 @@ fn check_values(source: &Source) -> Result<()> {
     bouncer::Config::load(source)?;
     portal::Config::load(source)?;
     hosting::Config::load(source)?;
+    provisioner::Installation::load(source)?;
     soju_operator::Installation::load(source)?;
+    admission::Config::load(source)?;
     ServiceConfig::load(source)?;
     crate::wiring::plans(source)?;
     Ok(())

@@ -1,4 +1,4 @@
-//! `ircnow gatekeeper`, `ircnow bouncer`, `ircnow portal`: one role a process. The others are found over HTTP, with
+//! `ircnow gatekeeper`, `ircnow bouncer`, `ircnow hosting`, `ircnow portal`: one role a process. The others are found over HTTP, with
 //! tokens of gatekeeper; nothing else differs from `ircnow up`.
 
 use std::sync::Arc;
@@ -6,7 +6,9 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result};
 use auth::{ServiceTokens, TokenVerifier};
 use axum::Router;
-use contracts::http::{AccountDataClient, AccountsClient, Bearer, BouncersClient, Client};
+use contracts::http::{
+    AccountDataClient, AccountsClient, Bearer, BouncersClient, Client, Far, NetworksClient, RoutedBouncers,
+};
 use contracts::{AccountData, Accounts, Bouncers};
 use portal::IrcDoor;
 use service::http::{HttpClient, Target};
@@ -64,12 +66,42 @@ impl Role {
         Client::new(self.http.raw().clone(), of.clone(), audience, Arc::clone(&self.bearer))
     }
 
-    fn accounts(&self) -> Arc<dyn Accounts> {
-        Arc::new(AccountsClient::new(self.client(&self.config.gatekeeper, self.audiences.gatekeepers)))
+    fn gatekeeper(&self) -> AccountsClient {
+        AccountsClient::new(self.client(&self.config.gatekeeper, self.audiences.gatekeepers))
     }
 
+    fn accounts(&self) -> Arc<dyn Accounts> {
+        Arc::new(self.gatekeeper())
+    }
+
+    fn bouncer(&self) -> BouncersClient {
+        BouncersClient::new(self.client(&self.config.bouncer, "bouncer"))
+    }
+
+    /// Hosting, where this installation has it.
+    fn hosting(&self) -> Option<NetworksClient> {
+        let hosting = self.config.hosting.as_ref()?;
+        Some(NetworksClient::new(self.client(hosting, "hosting")))
+    }
+
+    /// The way to dedicated bouncers.
+    fn far(&self) -> Far {
+        Far::new(self.http.raw().clone(), Arc::clone(&self.bearer))
+    }
+
+    /// The bouncer of each account: the shared one, or its own.
     fn bouncers(&self) -> Arc<dyn Bouncers> {
-        Arc::new(BouncersClient::new(self.client(&self.config.bouncer, "bouncer")))
+        match self.hosting() {
+            Some(hosting) => {
+                Arc::new(RoutedBouncers::new(Arc::new(self.bouncer()), Arc::new(hosting), self.far()))
+            }
+            None => Arc::new(self.bouncer()),
+        }
+    }
+
+    /// What hosting keeps of accounts, where this installation has it.
+    fn data_of_hosting(&self) -> Option<Arc<dyn AccountData>> {
+        Some(self.data_of(self.config.hosting.as_ref()?, "hosting"))
     }
 
     fn data_of(&self, of: &Url, service: &'static str) -> Arc<dyn AccountData> {
@@ -116,13 +148,16 @@ impl Role {
 pub async fn gatekeeper(common: Common) -> Result<()> {
     let role = Role::open(&common, "gatekeeper")?;
     let gatekeeper = wiring::gatekeeper(&role.base, &role.http, None).await?;
-    gatekeeper.register_data(vec![
-        role.data_of(&role.config.bouncer, "bouncer"),
-        role.data_of(&role.config.portal, "portal"),
-    ]);
+    let data = [
+        Some(role.data_of(&role.config.bouncer, "bouncer")),
+        role.data_of_hosting(),
+        Some(role.data_of(&role.config.portal, "portal")),
+    ];
+    gatekeeper.register_data(data.into_iter().flatten().collect());
     socket::listen(&role.base, act::Context::of(&role.base), gatekeeper.admin())?;
     let verifier = TokenVerifier::with_keys(gatekeeper.issuer(), Arc::new(gatekeeper.clone()));
-    let internal = wiring::guarded(&verifier, "gatekeeper", &["portal", "bouncer"], gatekeeper.internal());
+    let internal =
+        wiring::guarded(&verifier, "gatekeeper", &["portal", "bouncer", "hosting"], gatekeeper.internal());
     role.serve(Some(gatekeeper.site()), internal).await
 }
 
@@ -138,18 +173,38 @@ pub async fn bouncer(common: Common) -> Result<()> {
         async move { Ok(kept.reseal().await?) }
     });
     tracing::info!(plain = %bouncer.addresses().plain, tls = %bouncer.addresses().tls, "the door is open");
-    let callers = &["portal", "gatekeeper"];
+    let callers = &["portal", "gatekeeper", "hosting"];
     let internal = wiring::guarded(&role.verifier()?, &role.audiences.ours, callers, bouncer.internal());
+    role.serve(None, internal).await
+}
+
+/// Hosted networks and dedicated bouncers.
+pub async fn hosting(common: Common) -> Result<()> {
+    let role = Role::open(&common, "hosting")?;
+    let installation = provisioner::Installation::load(&role.base.source)?;
+    let (readiness, shutdown) = (&role.base.readiness, &role.base.shutdown);
+    let gatekeeper = Arc::new(role.gatekeeper());
+    let cluster = provisioner::Cluster::connect(installation, gatekeeper, readiness, shutdown).await?;
+    let dedicated = hosting::dedicated::Parts {
+        host: cluster.bouncers(),
+        moves: Arc::new(role.bouncer()),
+        shared: Arc::new(role.bouncer()),
+        far: role.far(),
+    };
+    let hosting = wiring::hosting(&role.base, role.accounts(), cluster.networks(), dedicated).await?;
+    let callers = &["portal", "gatekeeper"];
+    let internal = wiring::guarded(&role.verifier()?, "hosting", callers, hosting.internal());
     role.serve(None, internal).await
 }
 
 /// irc.now and my.irc.now.
 pub async fn portal(common: Common) -> Result<()> {
     let role = Role::open(&common, "portal")?;
-    let data = vec![
-        role.data_of(&role.config.gatekeeper, "gatekeeper"),
-        role.data_of(&role.config.bouncer, "bouncer"),
-    ];
+    let (accounts, bouncers) = (role.accounts(), role.bouncers());
+    // The bouncer's part of an export comes from wherever the account is.
+    let own: Arc<dyn AccountData> = bouncers.clone();
+    let data = [Some(role.data_of(&role.config.gatekeeper, "gatekeeper")), Some(own), role.data_of_hosting()];
+    let data = data.into_iter().flatten().collect();
     let door = match role.config.certificate {
         Some(_) => IrcDoor {
             certificate: Some(role.certificate()?),
@@ -161,8 +216,9 @@ pub async fn portal(common: Common) -> Result<()> {
             wiring::door(&tls, &role.base.sites.irc)
         }
     };
-    let (accounts, bouncers) = (role.accounts(), role.bouncers());
-    let portal = wiring::portal(&role.base, &role.http, accounts, bouncers, None, data, door, None).await?;
+    let hosting = role.hosting().map(wiring::HostingSide::of);
+    let portal =
+        wiring::portal(&role.base, &role.http, accounts, bouncers, hosting, data, door, None).await?;
     let kept = portal.clone();
     wiring::follow_keys(&role.base, move || {
         let kept = kept.clone();

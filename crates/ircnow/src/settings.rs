@@ -21,9 +21,9 @@ service::config! {
 }
 
 service::config! {
-    /// `ircnow gatekeeper|bouncer|portal`: one role a process.
+    /// `ircnow gatekeeper|bouncer|hosting|portal`: one role a process.
     pub struct RoleConfig in "role" {
-        /// Where this role's pages are served. The bouncer has none.
+        /// Where this role's pages are served. The bouncer and hosting have none.
         pub listen: SocketAddr = "127.0.0.1:8081",
         /// Where this role answers other services, and serves figures, health and readiness. Keep it off public networks.
         pub admin_listen: SocketAddr = "127.0.0.1:9101",
@@ -33,6 +33,8 @@ service::config! {
         pub bouncer: Url = "http://127.0.0.1:9102",
         /// Where the portal's admin listener is.
         pub portal: Url = "http://127.0.0.1:9103",
+        /// Where hosting's admin listener is. Without one, this installation hosts no networks and has no dedicated bouncers.
+        pub hosting: Option<Url>,
         /// Where gatekeeper's pages are really served, past DNS, where its public name does not resolve from here.
         pub gatekeeper_site: Option<SocketAddr>,
         /// Who this process is at gatekeeper, where it is none of the installation's own services: the client id an operator gave

@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
+use contracts::http::{Far, NoBearer};
 use contracts::{Accounts, Tls, WellKnownNetwork};
+use hosting::dedicated::host::NoBouncers;
 use service::dialer::Guarded;
 use service::hosts::Hosts;
 use service::http::{HttpClient, Target};
@@ -16,8 +18,11 @@ use crate::cli::{Common, say};
 use crate::hosted::{Machine, Processes};
 use crate::localnet::{self, LocalNetwork, Supervised};
 use crate::settings::UpConfig;
-use crate::wiring::{self, Base};
+use crate::wiring::{self, Base, HostingSide};
 use crate::{banner, local_tls};
+
+/// What is said where a dedicated bouncer is asked for.
+const NO_CLUSTER: &str = "Dedicated bouncers run in a Kubernetes cluster, and this irc.now runs on one machine: here everybody shares its bouncer.";
 
 /// Runs it until it is told to stop.
 pub async fn run(common: Common, https: bool) -> Result<()> {
@@ -55,14 +60,21 @@ pub async fn run(common: Common, https: bool) -> Result<()> {
         tls_port: addresses.tls.port(),
     });
     let networks = processes(&base, gatekeeper.accounts(), dialer, Arc::clone(&tls.certificate));
-    let hosting = wiring::hosting(&base, gatekeeper.accounts(), Arc::new(networks)).await?;
+    let networks = Arc::new(networks);
+    let dedicated = hosting::dedicated::Parts {
+        host: Arc::new(NoBouncers(NO_CLUSTER)),
+        moves: bouncer.moves(),
+        shared: bouncer.calls(),
+        far: Far::new(http.raw().clone(), Arc::new(NoBearer)),
+    };
+    let hosting = wiring::hosting(&base, gatekeeper.accounts(), networks, dedicated).await?;
     let data = vec![gatekeeper.data(), bouncer.account_data(), hosting.data()];
     let portal = wiring::portal(
         &base,
         &http,
         gatekeeper.accounts(),
         bouncer.calls(),
-        Some(hosting.calls()),
+        Some(HostingSide { networks: hosting.calls(), dedicated: hosting.dedicated() }),
         data,
         wiring::door(&tls, &base.sites.irc),
         local.as_ref().map(Supervised::notice),

@@ -8,7 +8,8 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use auth::{Settings, TokenVerifier};
 use axum::Router;
-use contracts::{AccountData, Accounts, Bouncers, Networks, WellKnownNetwork};
+use contracts::http::NetworksClient;
+use contracts::{AccountData, Accounts, Bouncers, DedicatedBouncers, Networks, WellKnownNetwork};
 use entitlements::Table;
 use gatekeeper::{Client, Gatekeeper};
 use hosting::{Host, Hosting};
@@ -192,9 +193,11 @@ fn clients(base: &Base) -> Result<Vec<Client>> {
         login.backchannel_logout_uri().parse()?,
     );
     let all = [
-        portal.calling(["gatekeeper", "bouncer"]),
+        portal.calling(["gatekeeper", "bouncer", "hosting"]),
         Client::new("bouncer", Some(base.secret_of("bouncer"))).calling(["gatekeeper"]).introspecting(),
-        Client::new("gatekeeper", Some(base.secret_of("gatekeeper"))).calling(["bouncer", "portal"]),
+        Client::new("hosting", Some(base.secret_of("hosting"))).calling(["gatekeeper", "bouncer"]),
+        Client::new("gatekeeper", Some(base.secret_of("gatekeeper")))
+            .calling(["bouncer", "hosting", "portal"]),
     ];
     // Keys may be rotated while processes of before run: each is known by the key it began with.
     let proven = |client: Client| {
@@ -263,17 +266,38 @@ fn roots(further: Option<&str>) -> service::tls::rustls::RootCertStore {
     roots
 }
 
-/// Hosting, with what runs its networks.
-pub async fn hosting(base: &Base, accounts: Arc<dyn Accounts>, host: Arc<dyn Host>) -> Result<Hosting> {
+/// Hosting, with what runs its networks and dedicated bouncers.
+pub async fn hosting(
+    base: &Base,
+    accounts: Arc<dyn Accounts>,
+    host: Arc<dyn Host>,
+    dedicated: hosting::dedicated::Parts,
+) -> Result<Hosting> {
     let deps = hosting::Deps {
         accounts,
         host,
+        dedicated,
         keyring: base.keyring.clone(),
         sites: base.sites.clone(),
         folder: base.data.service("hosting")?,
         shutdown: base.shutdown.clone(),
     };
     Hosting::open(hosting::Config::load(&base.source)?, deps).await.context("opening hosting")
+}
+
+/// Hosting, as the portal sees it.
+pub struct HostingSide {
+    /// Hosted networks.
+    pub networks: Arc<dyn Networks>,
+    /// Dedicated bouncers.
+    pub dedicated: Arc<dyn DedicatedBouncers>,
+}
+
+impl HostingSide {
+    /// Another process's.
+    pub fn of(client: NetworksClient) -> Self {
+        Self { networks: Arc::new(client.clone()), dedicated: Arc::new(client) }
+    }
 }
 
 /// The portal.
@@ -283,15 +307,20 @@ pub async fn portal(
     http: &HttpClient,
     accounts: Arc<dyn Accounts>,
     bouncers: Arc<dyn Bouncers>,
-    hosting: Option<Arc<dyn Networks>>,
+    hosting: Option<HostingSide>,
     data: Vec<Arc<dyn AccountData>>,
     door: IrcDoor,
     notice: Option<watch::Receiver<Option<String>>>,
 ) -> Result<Portal> {
     let folder = base.data.service("portal")?;
+    let (hosting, dedicated) = match hosting {
+        Some(HostingSide { networks, dedicated }) => (Some(networks), Some(dedicated)),
+        None => (None, None),
+    };
     let deps = portal::Deps {
         bouncers,
         hosting,
+        dedicated,
         accounts,
         data,
         plans: Arc::clone(&base.plans),

@@ -7,7 +7,8 @@ use axum::extract::FromRequestParts;
 use axum::response::{IntoResponse as _, Response};
 use axum_extra::extract::CookieJar;
 use contracts::{
-    Account, AccountData, Accounts, Bouncers, Call, Credential, Networks, Sub, WellKnownNetwork,
+    Account, AccountData, Accounts, Bouncers, Call, Credential, DedicatedBouncer, DedicatedBouncers,
+    Networks, Sub, WellKnownNetwork,
 };
 use entitlements::Table;
 use http::request::Parts;
@@ -32,6 +33,7 @@ const NUDGES: usize = 256;
 pub(crate) struct App {
     pub bouncers: Arc<dyn Bouncers>,
     pub hosting: Option<Arc<dyn Networks>>,
+    pub dedicated: Option<Arc<dyn DedicatedBouncers>>,
     pub accounts: Arc<dyn Accounts>,
     pub data: Vec<Arc<dyn AccountData>>,
     pub plans: Arc<Table>,
@@ -49,6 +51,7 @@ impl App {
         Self {
             bouncers: deps.bouncers,
             hosting: deps.hosting,
+            dedicated: deps.dedicated,
             accounts: deps.accounts,
             data,
             plans: deps.plans,
@@ -125,6 +128,21 @@ impl App {
             secret: fresh.map(|fresh| fresh.secret.clone()),
             local: self.local_certificate(),
         }
+    }
+
+    /// The same for an account's own bouncer, if it lives there.
+    pub async fn setup_of(&self, viewer: &Viewer, network: Option<String>, fresh: Option<&Fresh>) -> Setup {
+        let setup = self.setup(&viewer.account.username, network, fresh);
+        let own = self.dedicated_of(&viewer.call()).await.filter(DedicatedBouncer::has_moved);
+        let Some((own, address)) = own.and_then(|own| Some((own.clone(), own.address?))) else {
+            return setup;
+        };
+        Setup { host: address.host, tls_port: address.port, websocket: own.websocket, local: None, ..setup }
+    }
+
+    /// The account's dedicated bouncer, as far as that is known: pages stand without it.
+    pub async fn dedicated_of(&self, call: &Call) -> Option<DedicatedBouncer> {
+        self.dedicated.as_ref()?.dedicated(call).await.ok().flatten()
     }
 
     /// Whether this installation could have a network of its own beside it and has none: then pages say how to get it.

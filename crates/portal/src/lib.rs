@@ -7,6 +7,7 @@
 
 mod app;
 pub mod clients;
+mod dedicated_words;
 mod export;
 mod fresh;
 #[doc(hidden)]
@@ -23,7 +24,7 @@ mod words;
 use std::sync::Arc;
 
 use axum::Router;
-use contracts::{AccountData, Accounts, Bouncers, Networks};
+use contracts::{AccountData, Accounts, Bouncers, DedicatedBouncers, Networks};
 use entitlements::Table;
 use service::db::Database;
 use service::http::HttpClient;
@@ -68,6 +69,8 @@ pub struct Deps {
     pub bouncers: Arc<dyn Bouncers>,
     /// Hosting, where this installation hosts networks.
     pub hosting: Option<Arc<dyn Networks>>,
+    /// Dedicated bouncers, where this installation has them.
+    pub dedicated: Option<Arc<dyn DedicatedBouncers>>,
     /// Gatekeeper.
     pub accounts: Arc<dyn Accounts>,
     /// Every service that keeps rows of an account: what an export holds.

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use axum::extract::State;
 use axum::response::sse::Event;
-use contracts::{BouncerChange, BouncerChangeKind, Call, HostedChange, HostedChangeKind, WatchCursor};
+use contracts::{
+    BouncerChange, BouncerChangeKind, Call, DedicatedBouncer, HostedChange, HostedChangeKind, WatchCursor,
+};
 use futures_util::future::{self, Either};
 use futures_util::stream::{self, BoxStream};
 use futures_util::{Stream, StreamExt as _};
@@ -46,6 +48,7 @@ struct Watcher {
     cursor: Option<WatchCursor>,
     hosted: Option<BoxStream<'static, HostedChange>>,
     hosted_cursor: Option<WatchCursor>,
+    dedicated: Option<BoxStream<'static, Option<DedicatedBouncer>>>,
     nudges: broadcast::Receiver<contracts::Sub>,
     notice: watch::Receiver<Option<String>>,
     refresh: tokio::time::Interval,
@@ -65,6 +68,7 @@ fn events(app: Arc<App>, call: Call, snapshot: Snapshot) -> impl Stream<Item = E
         cursor: None,
         hosted: None,
         hosted_cursor: None,
+        dedicated: None,
         refresh,
     };
     stream::unfold(watcher, |mut watcher| async move {
@@ -92,6 +96,27 @@ async fn next_hosted(hosted: &mut Option<BoxStream<'static, HostedChange>>) -> O
     }
 }
 
+/// The next change of a dedicated bouncer; never where none is watched.
+async fn next_dedicated(
+    dedicated: &mut Option<BoxStream<'static, Option<DedicatedBouncer>>>,
+) -> Option<Option<DedicatedBouncer>> {
+    match dedicated {
+        Some(dedicated) => dedicated.next().await,
+        None => future::pending().await,
+    }
+}
+
+/// The next change at the bouncer; none, after a while, where it cannot be watched.
+async fn next_change(changes: &mut Option<BoxStream<'static, BouncerChange>>) -> Option<BouncerChange> {
+    match changes {
+        Some(changes) => changes.next().await,
+        None => {
+            sleep(AGAIN).await;
+            None
+        }
+    }
+}
+
 impl Watcher {
     /// The parts that read another way than what was sent, if any do.
     fn event(&mut self) -> Option<Event> {
@@ -116,11 +141,8 @@ impl Watcher {
         if self.changes.is_none() {
             match self.app.bouncers.watch(&self.call, self.cursor).await {
                 Ok(changes) => self.changes = Some(changes),
-                Err(error) => {
-                    tracing::debug!(%error, "the bouncer cannot be watched");
-                    sleep(AGAIN).await;
-                    return;
-                }
+                // It may be on its way elsewhere, which the other streams tell of.
+                Err(error) => tracing::debug!(%error, "the bouncer cannot be watched"),
             }
         }
         if self.hosted.is_none()
@@ -129,14 +151,14 @@ impl Watcher {
             // Without it the other parts go on, and it is asked again with the next of their changes.
             self.hosted = hosting.watch(&self.call, self.hosted_cursor).await.ok();
         }
+        if self.dedicated.is_none()
+            && let Some(dedicated) = self.app.dedicated.clone()
+        {
+            self.dedicated = dedicated.watch_dedicated(&self.call).await.ok();
+        }
         let hosted = next_hosted(&mut self.hosted);
-        let changes = self.changes.as_mut();
-        let next = async {
-            match changes {
-                Some(changes) => changes.next().await,
-                None => None,
-            }
-        };
+        let dedicated = next_dedicated(&mut self.dedicated);
+        let next = next_change(&mut self.changes);
         tokio::select! {
             change = next => match change {
                 Some(change) => {
@@ -144,7 +166,17 @@ impl Watcher {
                     self.gather().await;
                 }
                 None => {
-                    self.changes = None;
+                    // Another bouncer has other cursors.
+                    self.cursor = None;
+                    if self.changes.take().is_some() {
+                        sleep(AGAIN).await;
+                    }
+                }
+            },
+            change = dedicated => match change {
+                Some(own) => self.snapshot.dedicated = own,
+                None => {
+                    self.dedicated = None;
                     sleep(AGAIN).await;
                 }
             },

@@ -3,6 +3,7 @@
 pub(crate) mod account;
 pub(crate) mod connect;
 pub(crate) mod dashboard;
+pub(crate) mod dedicated;
 pub(crate) mod hosting;
 pub(crate) mod networks;
 pub(crate) mod passwords;

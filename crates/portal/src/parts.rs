@@ -5,14 +5,15 @@ use std::collections::{BTreeMap, HashMap};
 
 use askama::Template;
 use contracts::{
-    Account, BouncerUsage, Call, CallResult, Credential, CredentialKind, Device, HostedNetwork, Mention,
-    Network, Phase,
+    Account, BouncerUsage, Call, CallResult, Credential, CredentialKind, DedicatedBouncer, Device,
+    HostedNetwork, Mention, Network, Phase,
 };
 use entitlements::{Amount, Limit};
 use service::view::{self, Moment, Sparkline};
 use uuid::Uuid;
 
 use crate::app::App;
+use crate::dedicated_words::DedicatedRow;
 use crate::hosted_words::HostedRow;
 use crate::words::{self, Headline, State};
 
@@ -22,6 +23,7 @@ pub(crate) struct Snapshot {
     pub account: Account,
     pub networks: Vec<Network>,
     pub hosted: Vec<HostedNetwork>,
+    pub dedicated: Option<DedicatedBouncer>,
     pub devices: Vec<Device>,
     pub credentials: Vec<Credential>,
     pub mentions: Vec<Mention>,
@@ -44,7 +46,17 @@ impl Snapshot {
             Some(hosting) => hosting.networks(call).await.unwrap_or_default(),
             None => Vec::new(),
         };
-        Ok(Self { account, networks, hosted, devices, credentials, mentions, usage, notice: app.notice() })
+        Ok(Self {
+            account,
+            networks,
+            hosted,
+            dedicated: app.dedicated_of(call).await,
+            devices,
+            credentials,
+            mentions,
+            usage,
+            notice: app.notice(),
+        })
     }
 
     /// Whether a network is, or was, connected: the first step of the first run.
@@ -97,6 +109,9 @@ impl Parts {
             parts.insert(format!("hosted-connect-{}", row.id), Self::hosted_connect(row)?);
         }
         parts.insert("hosted".into(), HostedListPart { rows: &hosted }.render()?);
+        let dedicated = snapshot.dedicated.as_ref().map(|own| DedicatedRow::new(own, now));
+        parts.insert("dedicated".into(), Self::dedicated_state(dedicated.as_ref())?);
+        parts.insert("dedicated-connect".into(), Self::dedicated_connect(dedicated.as_ref())?);
         parts.insert("notice".into(), NoticePart { notice: snapshot.notice.as_deref() }.render()?);
         parts.insert("networks".into(), NetworksPart { rows: &rows }.render()?);
         parts.insert("devices".into(), DevicesPart { devices: &devices }.render()?);
@@ -114,6 +129,21 @@ impl Parts {
             .render()?,
         );
         Ok(Self(parts))
+    }
+
+    /// How a dedicated bouncer is.
+    pub fn dedicated_state(row: Option<&DedicatedRow>) -> Result<String, askama::Error> {
+        DedicatedStatePart { row }.render()
+    }
+
+    /// How devices connect to a dedicated bouncer.
+    pub fn dedicated_connect(row: Option<&DedicatedRow>) -> Result<String, askama::Error> {
+        let there = row.filter(|row| row.moved);
+        DedicatedConnectPart {
+            command: there.and_then(|row| row.command.as_deref()),
+            address: there.and_then(|row| row.address.as_deref()).unwrap_or_default(),
+        }
+        .render()
     }
 
     /// How a hosted network is.
@@ -265,6 +295,19 @@ struct NetworkStatePart<'a> {
 #[template(path = "parts/hosted_list.html")]
 struct HostedListPart<'a> {
     rows: &'a [HostedRow],
+}
+
+#[derive(Template)]
+#[template(path = "parts/dedicated_state.html")]
+struct DedicatedStatePart<'a> {
+    row: Option<&'a DedicatedRow>,
+}
+
+#[derive(Template)]
+#[template(path = "parts/dedicated_connect.html")]
+struct DedicatedConnectPart<'a> {
+    command: Option<&'a str>,
+    address: &'a str,
 }
 
 #[derive(Template)]

@@ -7,7 +7,7 @@ pub use service::web::{Route, Who};
 
 use crate::app::App;
 use crate::live;
-use crate::pages::{account, connect, dashboard, hosting, networks, passwords, public, start};
+use crate::pages::{account, connect, dashboard, dedicated, hosting, networks, passwords, public, start};
 
 service::routes! {
     /// irc.now itself.
@@ -36,6 +36,10 @@ service::routes! {
     post "/networks/{id}/reconnect" Owner => networks::reconnect;
     post "/networks/{id}/delete" Owner => networks::delete;
     post "/networks/{id}/restore" Owner => networks::restore;
+    get "/bouncer/dedicated" SignedIn => dedicated::show;
+    post "/bouncer/dedicated" SignedIn => dedicated::order;
+    get "/bouncer/dedicated/cancel" SignedIn => dedicated::ask_cancel;
+    post "/bouncer/dedicated/cancel" SignedIn => dedicated::cancel;
     get "/hosting" SignedIn => hosting::list;
     post "/hosting" SignedIn => hosting::create;
     get "/hosting/new" SignedIn => hosting::new;

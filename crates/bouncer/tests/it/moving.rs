@@ -152,6 +152,7 @@ async fn an_account_moves_and_comes_back_with_networks_read_positions_and_histor
 async fn who_is_held_stays_held_over_a_restart_and_nobody_else_is_touched() {
     let mut world = World::new().await;
     world.gatekeeper.account("alice");
+    world.gatekeeper.account("bob");
     let mut bob = world.device("bob", "").await;
     let call = world.call("alice");
     assert!(matches!(world.moves().pack(&call, None).await, Err(CallError::Conflict { .. })));

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
-use contracts::{HostedAccess, HostedId, HostedRole, Sub};
+use contracts::{HostedAccess, HostedId, Sub};
 use crds::ErgoNetworkSpec;
 use ergo_operator::ergo::{Checks, Release, Secrets, Wanted as Rendered, render};
 use ergo_operator::paths::Places;
@@ -170,35 +170,13 @@ pub fn motd(folder: &Path) -> PathBuf {
 
 /// The resource a network would be in a cluster.
 pub fn spec(wanted: &Wanted, program: &Program) -> Result<ErgoNetworkSpec> {
-    let operators: Vec<_> = wanted
-        .operators
-        .iter()
-        .map(|operator| {
-            json!({
-                "name": operator.name,
-                "class": match operator.role {
-                    HostedRole::Moderator => "Moderator",
-                    HostedRole::Admin => "Admin",
-                },
-                "passwordHash": { "name": "operators", "key": operator.name },
-            })
-        })
-        .collect();
-    Ok(serde_json::from_value(json!({
-        "networkName": wanted.name,
-        "hostname": wanted.hostname,
-        "access": match wanted.access {
-            HostedAccess::Open => "Open",
-            HostedAccess::AccountsOnly => "AccountsOnly",
-            HostedAccess::MembersOnly => "MembersOnly",
-        },
-        "operators": operators,
-        // Ergo is often built without a database for history; memory works with every build.
-        "history": { "backend": if program.keeps_history { "Sqlite" } else { "Memory" } },
-        "plaintextInCluster": true,
-        // Everybody comes from this machine.
-        "limits": { "connectionsPerAddress": 10_000 },
-    }))?)
+    let mut spec = provisioner::spec::network(wanted, "operators");
+    // Ergo is often built without a database for history; memory works with every build.
+    spec["history"] = json!({ "backend": if program.keeps_history { "Sqlite" } else { "Memory" } });
+    spec["plaintextInCluster"] = json!(true);
+    // Everybody comes from this machine.
+    spec["limits"] = json!({ "connectionsPerAddress": 10_000 });
+    Ok(provisioner::spec::network_spec(spec)?)
 }
 
 /// Ergo's configuration.

@@ -16,12 +16,12 @@ const START: Duration = Duration::from_secs(60);
 pub enum Layout {
     /// `ircnow up`.
     OneProcess,
-    /// `ircnow gatekeeper`, `ircnow bouncer`, `ircnow portal`.
+    /// `ircnow gatekeeper`, `ircnow bouncer`, `ircnow portal`, and `ircnow hosting` where `IRCNOW_ROLE_HOSTING` says so.
     ThreeProcesses,
 }
 
 /// The roles, in the order of their processes.
-const ROLES: [&str; 3] = ["gatekeeper", "bouncer", "portal"];
+const ROLES: [&str; 4] = ["gatekeeper", "bouncer", "portal", "hosting"];
 
 /// A running installation.
 pub struct Installation {
@@ -62,6 +62,7 @@ impl Installation {
         let asked = |name: &str| extra.iter().find(|(key, _)| *key == name).map(|(_, value)| *value);
         // Who has to know the address beforehand chooses the port.
         let http = asked("TEST_HTTP_PORT").map_or(Ok(http), str::parse)?;
+        let gatekeeper_http = asked("TEST_GATEKEEPER_PORT").map_or(Ok(gatekeeper_http), str::parse)?;
         let https = asked("TEST_HTTPS").is_some();
         let domain = asked("TEST_DOMAIN").unwrap_or("localhost");
         let mut environment = BTreeMap::new();
@@ -116,9 +117,16 @@ impl Installation {
                 }
                 vec![Process::spawn(&mut up, &self.data.path().join("up.log"))?]
             }
-            Layout::ThreeProcesses => ROLES.iter().map(|role| self.role(role)).collect::<Result<_>>()?,
+            Layout::ThreeProcesses => {
+                let roles = ROLES.iter().filter(|role| self.has(role));
+                roles.map(|role| self.role(role)).collect::<Result<_>>()?
+            }
         };
         self.wait_until_up()
+    }
+
+    fn has(&self, role: &str) -> bool {
+        self.environment.contains_key(&format!("IRCNOW_ROLE_{}", role.to_uppercase()))
     }
 
     /// Stops one role's process in order and starts it again.

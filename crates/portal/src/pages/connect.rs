@@ -66,7 +66,7 @@ pub(crate) async fn client(
         None => names.first().cloned(),
     };
     let fresh = app.fresh(&viewer, &jar, &credentials, now_s());
-    let setup = app.setup(&viewer.account.username, network, fresh.as_ref());
+    let setup = app.setup_of(&viewer, network, fresh.as_ref()).await;
     let guide = clients::guide(&client, &setup).ok_or_else(|| problem(CallError::not_found("client")))?;
     page(&Connect {
         clients: &CLIENTS,

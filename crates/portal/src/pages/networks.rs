@@ -35,6 +35,8 @@ struct List {
     parts: Parts,
     deleted: Option<Network>,
     any: bool,
+    /// Whether this installation has dedicated bouncers.
+    dedicated: bool,
 }
 
 #[derive(Template)]
@@ -81,6 +83,7 @@ pub(crate) async fn list(
         parts,
         deleted: deleted.filter(|network| network.deleted_at.is_some()),
         any: !snapshot.networks.is_empty(),
+        dedicated: app.dedicated.is_some(),
     })
 }
 

@@ -44,7 +44,7 @@ pub(crate) async fn show(State(app): State<Arc<App>>, viewer: Viewer, jar: Cooki
     let now = now_s();
     let fresh = app.fresh(&viewer, &jar, &snapshot.credentials, now);
     let first = snapshot.networks.first().map(|network| network.spec.name.clone());
-    let setup = app.setup(&viewer.account.username, first, fresh.as_ref());
+    let setup = app.setup_of(&viewer, first, fresh.as_ref()).await;
     let parts =
         Parts::render(&snapshot, now, app.sites.irc.tls_port).map_err(service::web::Problem::internal)?;
     page(&Start {

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use axum::routing::get;
-use contracts::Phase;
+use contracts::{DedicatedPhase, DedicatedStage, Phase};
 use service::hosts::Hosts;
 use service::serve::serve;
 use testkit::browser::Browser;
@@ -38,6 +38,7 @@ async fn every_page_is_accessible_in_both_themes_and_fits_a_phone() {
     let alice = site.alice().await;
     lived_in(&site.world, &alice);
     let network = site.world.rows.lock().unwrap().networks[1].1.id;
+    site.world.dedicate(alice.sub, DedicatedStage::There, DedicatedPhase::Ready);
     let mut browser = Browser::start().await.unwrap();
     sign_in(&mut browser, &my).await;
     let pictures = std::env::var_os("IRCNOW_SCREENSHOTS").map(PathBuf::from);
@@ -54,6 +55,10 @@ async fn every_page_is_accessible_in_both_themes_and_fits_a_phone() {
         ("networks", format!("{my}/networks")),
         ("new", format!("{my}/networks/new?pick=Libera.Chat")),
         ("network", format!("{my}/networks/{network}")),
+        ("dedicated", format!("{my}/bouncer/dedicated")),
+        ("move-back", format!("{my}/bouncer/dedicated/cancel")),
+        ("hosting", format!("{my}/hosting")),
+        ("hosting-new", format!("{my}/hosting/new")),
         ("connect", format!("{my}/connect/irssi")),
         ("passwords", format!("{my}/passwords")),
         ("account", format!("{my}/account")),
@@ -78,6 +83,40 @@ async fn every_page_is_accessible_in_both_themes_and_fits_a_phone() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_order_of_a_bouncer_is_made_by_keyboard_and_its_page_ticks() {
+    testkit::part!(Chromium);
+    let (site, _, my) = served().await;
+    let alice = site.alice().await;
+    lived_in(&site.world, &alice);
+    let mut browser = Browser::start().await.unwrap();
+    sign_in(&mut browser, &my).await;
+    let mut wrong = Vec::new();
+    for (width, theme) in [(1280, "light"), (360, "dark")] {
+        browser.view(width, 860, theme).await.unwrap();
+        browser.goto(&format!("{my}/bouncer/dedicated")).await.unwrap();
+        for rule in browser.axe().await.unwrap() {
+            wrong.push(format!("offer {width}: {rule}"));
+        }
+        let over = browser.eval("document.documentElement.scrollWidth - innerWidth").await.unwrap();
+        assert!(over.as_i64().unwrap() <= 0, "{width}: {over} px too wide");
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    // Skip link, what soju does not keep, the program, the order.
+    let press = |key: &str| serde_json::json!({"key": key});
+    for key in ["Tab", "Enter", "Tab", "Tab", "Tab"] {
+        browser.command("press", press(key)).await.unwrap();
+    }
+    let focused = browser.eval("document.activeElement.textContent").await.unwrap();
+    assert_eq!(focused, "Order it");
+    browser.command("press", press("Enter")).await.unwrap();
+    browser.wait_for("Being made").await.unwrap();
+    site.world.dedicate(alice.sub, DedicatedStage::MovingIn, DedicatedPhase::Ready);
+    browser.wait_for("Moving in").await.unwrap();
+    site.world.dedicate(alice.sub, DedicatedStage::There, DedicatedPhase::Ready);
+    browser.wait_for("/connect -tls alice.example 6697").await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -17,6 +17,7 @@ use uuid::Uuid;
 pub struct Rows {
     pub networks: Vec<(Sub, Network)>,
     pub hosted: Vec<(Sub, HostedNetwork)>,
+    pub dedicated: Vec<(Sub, DedicatedBouncer)>,
     pub devices: Vec<(Sub, Device)>,
     pub credentials: Vec<(Sub, Credential)>,
     pub mentions: Vec<(Sub, Mention)>,
@@ -51,6 +52,7 @@ impl World {
             Table::compiled_in().unwrap().limits(&Plan::from("free"), &BTreeMap::new(), &Override::default());
         let limits: Limits = free
             .with(Limit::Networks, *self.limit.lock().unwrap())
+            .with(Limit::DedicatedBouncers, Amount::AtMost(1))
             .with(Limit::HostedNetworks, Amount::AtMost(3))
             .with(Limit::HostedNetworkUsers, Amount::AtMost(200));
         Account {

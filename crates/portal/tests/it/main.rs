@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod browser;
+mod dedicated;
 mod export;
+mod fake_dedicated;
 mod fake_hosting;
 mod fakes;
 mod hosting;

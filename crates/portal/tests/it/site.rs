@@ -75,6 +75,7 @@ pub async fn site_at(base: &str) -> Site {
     let deps = Deps {
         bouncers: fake.clone(),
         hosting: Some(fake.clone()),
+        dedicated: Some(fake.clone()),
         accounts: fake.clone(),
         data: vec![fake.clone()],
         plans: Arc::new(Table::compiled_in().unwrap()),
