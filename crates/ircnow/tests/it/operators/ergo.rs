@@ -93,8 +93,7 @@ async fn a_network_lives(prefix: &str, more: Value) {
 
     world.delete(KIND, "pods").await;
     ended(&mut alice).await;
-    // cert-manager leaves the Secret of a certificate that goes.
-    world.only(&before, &["Secret pods-tls".to_owned()]).await;
+    world.only(&before, &[]).await;
 }
 
 #[tokio::test]

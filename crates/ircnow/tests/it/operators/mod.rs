@@ -1,6 +1,9 @@
 //! What the operators make really runs: their own Pods by the manifests of `deploy/operators`, bouncers and networks in
 //! Pods of the test node, and IRC clients that talk through each.
 
+mod doors;
 mod ergo;
+mod own;
+mod rows;
 mod soju;
 mod world;

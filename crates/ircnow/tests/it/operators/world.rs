@@ -1,12 +1,15 @@
 //! One control plane with a node and both operators for all tests of this folder, and a namespace for each test.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Pod, Service};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use kube::core::GroupVersionKind;
 use kube::{Client, ResourceExt as _};
@@ -14,14 +17,26 @@ use serde_json::{Value, json};
 use testkit::cluster::node::{Image, Images, Node, Options};
 use testkit::cluster::{Cluster, Kinds, Namespace, Standin};
 use testkit::{Part, irc};
-use tokio::sync::OnceCell;
+use tokio::sync::{Mutex, MutexGuard, OnceCell};
 use tokio::time::Instant;
 
 /// Where the operators run, as their manifests say.
-const SYSTEM: &str = "ircnow-system";
+pub const SYSTEM: &str = "ircnow-system";
 
 /// Where the PostgreSQL cluster is.
 const ROWS: &str = "postgres";
+
+/// Where gatekeeper's pages are for Pods of a test that runs one: the operators are told before any test begins.
+pub fn gatekeeper_port() -> u16 {
+    static PORT: OnceLock<u16> = OnceLock::new();
+    *PORT.get_or_init(|| testkit::net::free_port().unwrap())
+}
+
+/// Only one test at a time has a gatekeeper there.
+pub async fn gatekeeper_turn() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::const_new(());
+    TURN.lock().await
+}
 
 /// Two cores run a control plane, a node and whatever other tests do at the same time.
 const PATIENCE: Duration = Duration::from_secs(150);
@@ -53,8 +68,14 @@ async fn install() -> Option<Installed> {
     cluster.define(&crds::all()).await.unwrap();
     let kinds = Kinds::CERT_MANAGER | Kinds::CLOUDNATIVE_PG | Kinds::PROMETHEUS_OPERATOR;
     cluster.install(kinds).await.unwrap();
-    let options = Options { named_namespaces: vec![ROWS.into()], images: images(), ..Options::default() };
+    let options = Options {
+        named_namespaces: vec![ROWS.into()],
+        host_names: vec!["auth.localhost".into()],
+        images: images(),
+        ..Options::default()
+    };
     let node = Node::start_or_skip(cluster, options).await.unwrap()?;
+    node.expose(gatekeeper_port()).await.unwrap();
     for name in [SYSTEM, ROWS] {
         cluster.apply(&namespace(name), None).await.unwrap();
     }
@@ -64,13 +85,17 @@ async fn install() -> Option<Installed> {
         let file = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
             .join(format!("../../deploy/operators/{operator}-operator.yaml"));
         let text = std::fs::read_to_string(file).unwrap();
-        // The one thing an installation adds: its PostgreSQL cluster.
+        // What an installation adds: its PostgreSQL cluster.
         let env = "          env:\n";
         let clusters = format!(
             "{env}            - {{name: IRCNOW_{server}_OPERATOR_POSTGRES_CLUSTERS, value: {ROWS}/pg}}\n"
         );
+        // Debian's Ergo, where a network names no version.
+        let version =
+            format!("{clusters}            - {{name: IRCNOW_ERGO_OPERATOR_ERGO_VERSION, value: 2.18.0}}\n");
         let text = text
-            .replacen(env, &clusters, 1)
+            .replacen(env, if server == "ERGO" { &version } else { &clusters }, 1)
+            .replace("https://auth.irc.now", &format!("http://auth.localhost:{}", gatekeeper_port()))
             .replace("IMAGE-OF-IRCNOW", &image("ircnow"))
             .replace(&format!("IMAGE-OF-{server}"), &image(operator));
         cluster.apply(&text, None).await.unwrap();
@@ -170,11 +195,17 @@ impl World {
 
     /// A resource of ours with this spec.
     pub async fn make(&self, kind: &str, name: &str, spec: &Value) {
+        self.try_make(kind, name, spec, false).await.unwrap();
+    }
+
+    /// The same, which may be refused; `dry` leaves nothing behind.
+    pub async fn try_make(&self, kind: &str, name: &str, spec: &Value, dry: bool) -> Result<(), String> {
         let object = json!({
             "apiVersion": "irc.now/v1alpha1", "kind": kind, "metadata": { "name": name }, "spec": spec,
         });
-        let object = serde_json::from_value(object).unwrap();
-        self.ours(kind).create(&PostParams::default(), &object).await.unwrap();
+        let params = PostParams { dry_run: dry, ..PostParams::default() };
+        let made = self.ours(kind).create(&params, &serde_json::from_value(object).unwrap()).await;
+        made.map(drop).map_err(|error| error.to_string())
     }
 
     pub async fn change(&self, kind: &str, name: &str, spec: Value) {
@@ -208,7 +239,7 @@ impl World {
         let mut story = format!("{:#}\n", status["conditions"]);
         for pod in self.pods().await {
             story.push_str(&format!("{}: {:?}\n", pod.name_any(), pod.status));
-            for container in ["install", "soju", "ergo", "sidecar"] {
+            for container in ["install", "soju", "ergo", "sidecar", "bouncer"] {
                 let log = self.all.node.logs(self.namespace(), &pod.name_any(), container);
                 let last: Vec<_> = log.lines().rev().take(8).collect();
                 story.push_str(&format!("{name} {container}: {last:#?}\n"));
@@ -284,6 +315,49 @@ impl World {
             if more == wanted { Ok(()) } else { Err(format!("{more:#?}")) }
         })
         .await;
+    }
+
+    /// The UID of a resource of ours.
+    pub async fn uid(&self, kind: &str, name: &str) -> String {
+        self.ours(kind).get(name).await.unwrap().uid().unwrap()
+    }
+
+    /// An object in the namespace.
+    pub async fn object(&self, group: &str, kind: &str, name: &str) -> Value {
+        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, "v1", kind));
+        let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), self.namespace(), &resource);
+        serde_json::to_value(api.get(name).await.unwrap()).unwrap()
+    }
+
+    /// Writes into the status of a Service what a cloud's controller would.
+    pub async fn balance(&self, service: &str, address: &str) {
+        let status = json!({ "status": { "loadBalancer": { "ingress": [{ "ip": address }] } } });
+        let services: Api<Service> = Api::namespaced(self.client.clone(), self.namespace());
+        services.patch_status(service, &PatchParams::default(), &Patch::Merge(&status)).await.unwrap();
+    }
+
+    /// Where a Service leads: the addresses of its ready Pods, with the port of this name.
+    pub async fn behind(&self, service: &str, port: &str) -> Vec<SocketAddr> {
+        let slices: Api<EndpointSlice> = Api::namespaced(self.client.clone(), self.namespace());
+        let of = ListParams::default().labels(&format!("kubernetes.io/service-name={service}"));
+        let mut found = Vec::new();
+        for slice in slices.list(&of).await.unwrap() {
+            let mut ports = slice.ports.iter().flatten();
+            let port = ports.find(|is| is.name.as_deref() == Some(port)).and_then(|is| is.port);
+            let Some(port) = port.and_then(|port| u16::try_from(port).ok()) else { continue };
+            for end in slice.endpoints.iter().flatten() {
+                if end.conditions.as_ref().is_some_and(|conditions| conditions.ready == Some(true)) {
+                    let addresses = end.addresses.iter().map(|address| address.parse().unwrap());
+                    found.extend(addresses.map(|address| SocketAddr::new(address, port)));
+                }
+            }
+        }
+        found
+    }
+
+    /// Where the PostgreSQL server is.
+    pub async fn rows(&self) -> SocketAddr {
+        self.all.rows.address(ROWS, "pg").await.unwrap()
     }
 
     /// The databases there are.
