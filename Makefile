@@ -52,7 +52,7 @@ fuzz: ## fuzz every parser for a minute each (nightly); FUZZ_SECONDS=20 for less
 	done
 
 bench: design ## measure: figures as docs/benchmarks.md explains them
-	$(CARGO) bench --locked --workspace
+	$(CARGO) bench --locked -p irc -p history --bench '*'
 
 bench-operators: export FLEET ?= 5000
 bench-operators: export FLEET_REST ?= 60
