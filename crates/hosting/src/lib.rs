@@ -10,7 +10,9 @@ mod calls;
 pub mod dedicated;
 pub mod host;
 mod keeper;
+mod metrics;
 mod rules;
+mod states;
 mod store;
 
 use std::sync::Arc;
@@ -20,8 +22,10 @@ use auth::AccountCache;
 use axum::Router;
 use contracts::{AccountData, Accounts, DedicatedBouncers, Networks};
 pub use host::{Host, HostError, KeptOperator, Wanted};
+pub use states::States;
 use secrecy::ExposeSecret as _;
 use service::db::Database;
+use service::metrics::Metrics;
 use service::paths::ServiceDir;
 use service::secrets::Keyring;
 use service::shutdown::Shutdown;
@@ -60,6 +64,8 @@ pub struct Deps {
     pub sites: Sites,
     /// Its own folder.
     pub folder: ServiceDir,
+    /// The figures of the process.
+    pub metrics: Metrics,
     /// The end of the process.
     pub shutdown: Shutdown,
 }
@@ -97,6 +103,7 @@ impl Hosting {
         let dedicated =
             dedicated::Keeper::open(database, accounts.clone(), &bouncers, deps.dedicated, &deps.shutdown)
                 .await?;
+        deps.metrics.register(|registry| dedicated.metrics.register(registry));
         dedicated.start().await.map_err(|error| OpenError::Rows(error.to_string()))?;
         let domain = config.domain.unwrap_or_else(|| format!("net.{}", deps.sites.root.host()));
         let keeper = Keeper::new(store, accounts, deps.host, domain, config.undo);

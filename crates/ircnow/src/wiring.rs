@@ -280,6 +280,7 @@ pub async fn hosting(
         keyring: base.keyring.clone(),
         sites: base.sites.clone(),
         folder: base.data.service("hosting")?,
+        metrics: base.metrics.clone(),
         shutdown: base.shutdown.clone(),
     };
     Hosting::open(hosting::Config::load(&base.source)?, deps).await.context("opening hosting")

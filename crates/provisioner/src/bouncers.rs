@@ -1,6 +1,5 @@
 //! Dedicated bouncers as `SojuBouncer` resources.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -9,15 +8,14 @@ use crds::SojuBouncer;
 use crds::sidecar::SIDECAR_PORT;
 use crds::soju::Engine;
 use futures_util::stream::BoxStream;
-use hosting::HostError;
+use hosting::{HostError, States};
 use hosting::dedicated::host::{BouncerHost, BouncerState, WantedBouncer};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, ListParams};
 use kube::{Client, ResourceExt as _};
 use service::health::Part;
-use tokio::sync::watch;
 
-use crate::cluster::{Doors, changes};
+use crate::cluster::Doors;
 use crate::config::Installation;
 use crate::resources::Resources;
 use crate::{spec, state};
@@ -28,7 +26,7 @@ pub struct Bouncers {
     resources: Resources<SojuBouncer>,
     pods: Api<Pod>,
     doors: Doors,
-    states: watch::Sender<BTreeMap<DedicatedId, BouncerState>>,
+    states: States<DedicatedId, BouncerState>,
 }
 
 impl Bouncers {
@@ -38,7 +36,7 @@ impl Bouncers {
             pods: Api::namespaced(client.clone(), &installation.namespace),
             installation,
             doors,
-            states: watch::Sender::new(BTreeMap::new()),
+            states: States::default(),
         }
     }
 
@@ -52,18 +50,12 @@ impl Bouncers {
                 if state.phase == DedicatedPhase::Ready && object.spec.engine == Engine::Ircnow {
                     state.reach = this.reach(&object).await;
                 }
-                this.states.send_if_modified(|states| {
-                    let other = states.get(&id) != Some(&state);
-                    if other {
-                        states.insert(id, state);
-                    }
-                    other
-                });
+                this.states.tell(id, state, PartialEq::eq);
             }
         };
         let gone = |name: &str| {
             if let Some(id) = spec::bouncer_id(name) {
-                self.states.send_if_modified(|states| states.remove(&id).is_some());
+                self.states.forget(id);
             }
         };
         self.resources.follow(there, gone, || ready.ready()).await;
@@ -116,6 +108,6 @@ impl BouncerHost for Bouncers {
     }
 
     fn states(&self) -> BoxStream<'static, (DedicatedId, BouncerState)> {
-        changes(&self.states)
+        self.states.changes()
     }
 }

@@ -1,18 +1,15 @@
 //! The cluster: found, followed, handed out as what hosting knows.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use contracts::{Call, CallError, IrcServer, IrcServers, ServerAccess, ServerId, ServerKind, Sub};
-use futures_util::StreamExt as _;
-use futures_util::stream::{self, BoxStream};
 use hosting::Host;
 use hosting::HostError;
 use hosting::dedicated::host::BouncerHost;
 use kube::Client;
 use service::health::Readiness;
 use service::shutdown::Shutdown;
-use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::bouncers::Bouncers;
@@ -43,7 +40,7 @@ impl Cluster {
     ) -> Result<Self, StartError> {
         let client = Client::try_default().await.map_err(StartError::NoCluster)?;
         let installation = Arc::new(installation);
-        let doors = Doors(gatekeeper);
+        let doors = Doors::new(gatekeeper);
         let networks = Arc::new(Networks::new(&client, Arc::clone(&installation), doors.clone()));
         let bouncers = Arc::new(Bouncers::new(&client, installation, doors));
         let (of_networks, of_bouncers) = (readiness.part("networks"), readiness.part("bouncers"));
@@ -65,9 +62,21 @@ impl Cluster {
 
 /// Gatekeeper, as far as it has to know of servers.
 #[derive(Clone)]
-pub struct Doors(Arc<dyn IrcServers>);
+pub struct Doors {
+    gatekeeper: Arc<dyn IrcServers>,
+    /// Servers gatekeeper was told of by this process.
+    told: Arc<Mutex<BTreeSet<Uuid>>>,
+}
 
 impl Doors {
+    fn new(gatekeeper: Arc<dyn IrcServers>) -> Self {
+        Self { gatekeeper, told: Arc::default() }
+    }
+
+    fn told(&self) -> MutexGuard<'_, BTreeSet<Uuid>> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Gatekeeper is to answer a server about these people. It says so for nobody who is suspended; then nobody is to come in.
     pub async fn open(
         &self,
@@ -80,42 +89,28 @@ impl Doors {
         let Ok(uid) = Uuid::try_parse(uid) else {
             return Err(HostError("The cluster gave no UID. It is tried again.".to_owned()));
         };
+        if self.told().contains(&uid) {
+            return Ok(());
+        }
         let server = IrcServer { id: ServerId { kind, uid }, access, members: Vec::new() };
-        match self.0.put_irc_server(&Call::new(owner, "hosting"), server).await {
+        match self.gatekeeper.put_irc_server(&Call::new(owner, "hosting"), server).await {
+            Ok(()) => {
+                self.told().insert(uid);
+                Ok(())
+            }
             Err(CallError::Forbidden { .. }) if stopped => Ok(()),
-            told => told.map_err(|error| HostError(error.to_string())),
+            Err(error) => Err(HostError(error.to_string())),
         }
     }
 
     /// Gatekeeper is to forget a server.
     pub async fn close(&self, owner: Sub, kind: ServerKind, uid: &str) -> Result<(), HostError> {
         let Ok(uid) = Uuid::try_parse(uid) else { return Ok(()) };
-        match self.0.drop_irc_server(&Call::new(owner, "hosting"), ServerId { kind, uid }).await {
+        self.told().remove(&uid);
+        match self.gatekeeper.drop_irc_server(&Call::new(owner, "hosting"), ServerId { kind, uid }).await {
             // With the account its servers are forgotten too.
             Ok(()) | Err(CallError::NotFound { .. }) => Ok(()),
             Err(error) => Err(HostError(error.to_string())),
         }
     }
-}
-
-/// How everything is, then every change of it.
-pub fn changes<I, S>(states: &watch::Sender<BTreeMap<I, S>>) -> BoxStream<'static, (I, S)>
-where
-    I: Ord + Copy + Send + Sync + 'static,
-    S: Clone + PartialEq + Send + Sync + 'static,
-{
-    let mut all = states.subscribe();
-    all.mark_changed();
-    stream::unfold((all, BTreeMap::<I, S>::new()), |(mut all, told)| async move {
-        all.changed().await.ok()?;
-        let now = all.borrow_and_update().clone();
-        let other: Vec<_> = now
-            .iter()
-            .filter(|(id, state)| told.get(*id) != Some(*state))
-            .map(|(id, state)| (*id, state.clone()))
-            .collect();
-        Some((stream::iter(other), (all, now)))
-    })
-    .flatten()
-    .boxed()
 }

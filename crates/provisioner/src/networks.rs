@@ -1,20 +1,18 @@
 //! Hosted networks as `ErgoNetwork` resources.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use contracts::{HostedId, HostedState, ServerAccess, ServerKind, Sub};
 use crds::ErgoNetwork;
 use futures_util::stream::BoxStream;
-use hosting::{Host, HostError, Wanted};
+use hosting::{Host, HostError, States, Wanted};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Api, DeleteParams};
 use kube::{Client, ResourceExt as _};
 use service::health::Part;
-use tokio::sync::watch;
 
-use crate::cluster::{Doors, changes};
+use crate::cluster::Doors;
 use crate::config::Installation;
 use crate::resources::{Resources, refused};
 use crate::{spec, state};
@@ -26,7 +24,7 @@ pub struct Networks {
     secrets: Resources<Secret>,
     secret_api: Api<Secret>,
     doors: Doors,
-    states: watch::Sender<BTreeMap<HostedId, HostedState>>,
+    states: States<HostedId, HostedState>,
 }
 
 impl Networks {
@@ -38,7 +36,7 @@ impl Networks {
             secret_api,
             installation,
             doors,
-            states: watch::Sender::new(BTreeMap::new()),
+            states: States::default(),
         }
     }
 
@@ -46,22 +44,13 @@ impl Networks {
     pub async fn follow(self: Arc<Self>, ready: Part) {
         let there = |object: ErgoNetwork| {
             if let Some(id) = spec::network_id(&object.name_any()) {
-                let state = state::network(&object);
-                self.states.send_if_modified(|states| {
-                    let known = states.get(&id);
-                    let same = known
-                        .is_some_and(|known| HostedState { since: known.since, ..state.clone() } == *known);
-                    if !same {
-                        states.insert(id, state);
-                    }
-                    !same
-                });
+                self.states.tell(id, state::network(&object), HostedState::says_the_same);
             }
             std::future::ready(())
         };
         let gone = |name: &str| {
             if let Some(id) = spec::network_id(name) {
-                self.states.send_if_modified(|states| states.remove(&id).is_some());
+                self.states.forget(id);
             }
         };
         self.resources.follow(there, gone, || ready.ready()).await;
@@ -103,6 +92,6 @@ impl Host for Networks {
     }
 
     fn states(&self) -> BoxStream<'static, (HostedId, HostedState)> {
-        changes(&self.states)
+        self.states.changes()
     }
 }

@@ -203,7 +203,12 @@ fn object(kind: &str, name: &str, installation: &Installation, spec: Value) -> V
     json!({
         "apiVersion": format!("{}/{}", crds::GROUP, crds::VERSION),
         "kind": kind,
-        "metadata": { "name": name, "namespace": installation.namespace },
+        "metadata": {
+            "name": name,
+            "namespace": installation.namespace,
+            // An account may have limits of its own beside its plan's; who orders was checked against those.
+            "annotations": { crds::OVER_QUOTA: "true" },
+        },
         "spec": spec,
     })
 }

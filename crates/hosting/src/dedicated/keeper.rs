@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use auth::AccountCache;
 use contracts::http::Far;
@@ -23,6 +23,7 @@ use super::board::Board;
 use super::carry::carry;
 use super::host::{BouncerHost, BouncerState, WantedBouncer};
 use super::store::{DedicatedRow, Store};
+use crate::metrics::{Direction, HostingMetrics};
 
 /// How soon what is on its way is looked at again.
 const SOON: Duration = Duration::from_secs(2);
@@ -53,6 +54,7 @@ pub struct Keeper {
     pub(super) board: Arc<Board>,
     pub(super) domain: Arc<str>,
     pub(super) parts: Arc<Parts>,
+    pub(crate) metrics: HostingMetrics,
     states: Arc<Mutex<BTreeMap<DedicatedId, BouncerState>>>,
     owners: Arc<Mutex<BTreeMap<DedicatedId, Sub>>>,
     bells: Arc<Mutex<BTreeMap<Sub, Arc<Notify>>>>,
@@ -80,6 +82,7 @@ impl Keeper {
             board: Arc::new(Board::new()),
             domain: domain.into(),
             parts: Arc::new(parts),
+            metrics: HostingMetrics::default(),
             states: Arc::default(),
             owners: Arc::default(),
             bells: Arc::default(),
@@ -216,7 +219,10 @@ impl Keeper {
         let (shared, call) = (&self.parts.moves, step(row.sub));
         if row.engine == BouncerEngine::Ircnow {
             let Some(there) = self.there(row) else { return Ok(Next::Again(SOON)) };
-            if let Err(error) = carry(&**shared, &there, &call).await {
+            let began = Instant::now();
+            let carried = carry(&**shared, &there, &call).await;
+            self.metrics.moved(Direction::In, carried.is_ok(), began.elapsed());
+            if let Err(error) = carried {
                 tracing::warn!(sub = %row.sub, %error, "a move to a dedicated bouncer failed");
                 self.say(row.sub, &error);
                 shared.let_go(&call).await?;
@@ -253,7 +259,10 @@ impl Keeper {
         self.keep_server(row, account, false).await?;
         let Some(there) = self.there(row) else { return Ok(Next::Again(SOON)) };
         let (shared, call) = (&self.parts.moves, step(row.sub));
-        if let Err(error) = carry(&there, &**shared, &call).await {
+        let began = Instant::now();
+        let carried = carry(&there, &**shared, &call).await;
+        self.metrics.moved(Direction::Out, carried.is_ok(), began.elapsed());
+        if let Err(error) = carried {
             tracing::warn!(sub = %row.sub, %error, "a move from a dedicated bouncer failed");
             self.say(row.sub, &error);
             there.let_go(&call).await?;

@@ -3,6 +3,7 @@
 
 mod doors;
 mod ergo;
+mod ordered;
 mod own;
 mod rows;
 mod soju;
