@@ -11,5 +11,6 @@ mod hostile;
 mod leftovers;
 mod life;
 mod paper;
+mod rereading;
 mod snapshots;
 mod world;
