@@ -20,6 +20,8 @@ pub mod error;
 pub mod events;
 pub mod expose;
 pub mod finalizer;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod hash;
 pub mod kind;
 pub mod kinds;
