@@ -29,6 +29,11 @@ pub const GROUP: &str = "irc.now";
 /// The one version there is.
 pub const VERSION: &str = "v1alpha1";
 
+/// The annotation that says `true` on a resource whose account may have more than its plan says.
+pub const OVER_QUOTA: &str = "irc.now/over-quota";
+/// The annotation that says `true` on a resource some of whose data may go.
+pub const DATA_LOSS: &str = "irc.now/allow-data-loss";
+
 /// Every definition, ready to be applied.
 pub fn all() -> Vec<CustomResourceDefinition> {
     let mut definitions = vec![SojuBouncer::crd(), ErgoNetwork::crd()];

@@ -8,15 +8,11 @@ mod hostnames;
 mod loss;
 mod plans;
 
+pub use crds::{DATA_LOSS, OVER_QUOTA};
 use entitlements::Table;
 
 use crate::known::Catalog;
 use crate::review::{Question, Words};
-
-/// The annotation that says `true` on a resource whose account may have more than its plan says.
-pub const OVER_QUOTA: &str = "irc.now/over-quota";
-/// The annotation that says `true` on a resource some of whose data may go.
-pub const DATA_LOSS: &str = "irc.now/allow-data-loss";
 
 /// Decides.
 pub fn decide(question: &Question, known: &Catalog, plans: &Table) -> Words {
