@@ -196,6 +196,8 @@ impl Plane {
             // A Pod gets no token it did not ask for, so that its fields are those that were written.
             "--disable-admission-plugins=ServiceAccount".into(),
             "--endpoint-reconciler-type=none".into(),
+            // There is no proxy for Services: webhooks are asked at their Pods.
+            "--enable-aggregator-routing=true".into(),
             "--service-cluster-ip-range=10.96.0.0/12".into(),
             "--service-account-issuer=https://kubernetes.default.svc".into(),
             format!("--service-account-key-file={}", file("tokens.pub")),

@@ -2,8 +2,8 @@
 //! Pods of the test node, and IRC clients that talk through each.
 
 mod doors;
+mod early;
 mod ergo;
-mod ordered;
 mod own;
 mod rows;
 mod soju;
