@@ -125,6 +125,13 @@ pub struct HostedState {
     pub keeps_history: Option<bool>,
 }
 
+impl HostedState {
+    /// Whether both say the same, but for since when.
+    pub fn says_the_same(&self, other: &Self) -> bool {
+        Self { since: other.since, ..self.clone() } == *other
+    }
+}
+
 /// A hosted network.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostedNetwork {
