@@ -11,9 +11,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use contracts::{Accounts, HostedId, HostedState};
-use futures_util::StreamExt as _;
-use futures_util::stream::{self, BoxStream};
-use hosting::{Host, HostError, Wanted};
+use futures_util::stream::BoxStream;
+use hosting::{Host, HostError, States, Wanted};
 use service::dialer::Guarded;
 use service::shutdown::Shutdown;
 use service::tls::ReloadingCert;
@@ -47,7 +46,7 @@ pub struct Machine {
 pub struct Processes {
     machine: Arc<Machine>,
     program: Option<config::Program>,
-    states: Arc<watch::Sender<BTreeMap<HostedId, HostedState>>>,
+    states: States<HostedId, HostedState>,
     running: Mutex<BTreeMap<HostedId, Running>>,
 }
 
@@ -69,12 +68,7 @@ impl Processes {
                 })
                 .ok()
         });
-        Self {
-            machine: Arc::new(machine),
-            program,
-            states: Arc::new(watch::Sender::new(BTreeMap::new())),
-            running: Mutex::default(),
-        }
+        Self { machine: Arc::new(machine), program, states: States::default(), running: Mutex::default() }
     }
 
     fn running(&self) -> std::sync::MutexGuard<'_, BTreeMap<HostedId, Running>> {
@@ -110,7 +104,7 @@ impl Host for Processes {
         let id = wanted.id;
         let (orders, taken) = watch::channel(Order::Keep(Box::new(wanted)));
         let network =
-            Network::new(id, Arc::clone(&self.machine), program, self.folder(id), Arc::clone(&self.states));
+            Network::new(id, Arc::clone(&self.machine), program, self.folder(id), self.states.clone());
         let task = self.machine.shutdown.spawn("hosted network", network.run(taken));
         running.insert(id, Running { orders, task });
         Ok(())
@@ -134,9 +128,7 @@ impl Host for Processes {
             }
         })
         .await;
-        self.states.send_modify(|states| {
-            states.remove(&id);
-        });
+        self.states.forget(id);
         match removed.map_err(std::io::Error::other).and_then(|removed| removed) {
             Ok(()) => Ok(()),
             Err(error) => {
@@ -149,19 +141,6 @@ impl Host for Processes {
     }
 
     fn states(&self) -> BoxStream<'static, (HostedId, HostedState)> {
-        let mut all = self.states.subscribe();
-        all.mark_changed();
-        stream::unfold((all, BTreeMap::new()), |(mut all, told)| async move {
-            all.changed().await.ok()?;
-            let now = all.borrow_and_update().clone();
-            let other: Vec<_> = now
-                .iter()
-                .filter(|(id, state)| told.get(*id) != Some(*state))
-                .map(|(id, state)| (*id, state.clone()))
-                .collect();
-            Some((stream::iter(other), (all, now)))
-        })
-        .flatten()
-        .boxed()
+        self.states.changes()
     }
 }

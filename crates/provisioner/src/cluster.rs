@@ -1,6 +1,6 @@
 //! The cluster: found, followed, handed out as what hosting knows.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use contracts::{Call, CallError, IrcServer, IrcServers, ServerAccess, ServerId, ServerKind, Sub};

@@ -1,6 +1,5 @@
 //! One network of this machine: its server kept running as it is wanted, its state told.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -14,7 +13,7 @@ use ergo_operator::ergo::{Change, yaml};
 use ergo_operator::sidecar::answers::{self, Live};
 use ergo_operator::sidecar::door::Server;
 use ergo_operator::sidecar::{Door, Shared, SidecarConfig};
-use hosting::Wanted;
+use hosting::{States, Wanted};
 use serde_json::Value;
 use service::clock::now_s;
 use service::dialer::Guarded;
@@ -82,7 +81,7 @@ pub struct Network {
     machine: Arc<Machine>,
     program: Program,
     folder: PathBuf,
-    states: Arc<watch::Sender<BTreeMap<HostedId, HostedState>>>,
+    states: States<HostedId, HostedState>,
     up: Option<Up>,
     questions: Option<(Live, Shutdown)>,
     shared: Shared,
@@ -99,7 +98,7 @@ impl Network {
         machine: Arc<Machine>,
         program: Program,
         folder: PathBuf,
-        states: Arc<watch::Sender<BTreeMap<HostedId, HostedState>>>,
+        states: States<HostedId, HostedState>,
     ) -> Self {
         let now = Instant::now();
         Self {
@@ -353,15 +352,7 @@ impl Network {
 
     /// Says nothing where nothing changed but the time.
     fn tell_all(&self, state: HostedState) {
-        self.states.send_if_modified(|states| {
-            let known = states.get(&self.id);
-            let same =
-                known.is_some_and(|known| HostedState { since: known.since, ..state.clone() } == *known);
-            if !same {
-                states.insert(self.id, state);
-            }
-            !same
-        });
+        self.states.tell(self.id, state, HostedState::says_the_same);
     }
 }
 
