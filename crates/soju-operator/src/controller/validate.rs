@@ -151,6 +151,11 @@ fn oauth2(
         return Ok(None);
     }
     let issuer = match &spec.auth.issuer_url {
+        // soju reads addresses more strictly than we do, and does not start with one it cannot read.
+        Some(url) if !has_whole_escapes(url.as_str()) => {
+            let message = "auth.issuerUrl is no address: a % stands before two hexadecimal digits";
+            return Err(refused("IssuerInvalid", message));
+        }
         Some(url) => Url::parse(url.as_str())
             .map_err(|error| refused("IssuerInvalid", format!("auth.issuerUrl is no address: {error}")))?,
         None => installation.issuer_url.clone().ok_or_else(|| {
@@ -177,4 +182,11 @@ fn oauth2(
     };
     let url = oauth2_url(&issuer, &id, secret.expose_secret());
     Ok(Some(url.ok_or_else(|| refused("IssuerInvalid", "the issuer's address takes no credentials"))?.into()))
+}
+
+fn has_whole_escapes(text: &str) -> bool {
+    text.split('%').skip(1).all(|after| {
+        let digits = after.as_bytes().get(..2);
+        digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+    })
 }

@@ -242,6 +242,20 @@ fn soju_proves_itself_with_the_very_credentials_of_the_secret() {
     }
 }
 
+#[test]
+fn an_issuer_whose_address_soju_could_not_read_is_refused_in_words() {
+    let of = |path: &str| {
+        let auth =
+            json!({ "issuerUrl": format!("https://id.example.org/{path}"), "client": { "name": "c" } });
+        valid(&bouncer(json!({ "auth": auth }))).map(drop)
+    };
+    assert!(of("realms/a%20b").is_ok());
+    for path in ["%zz", "%", "a%4"] {
+        let refused = of(path).unwrap_err();
+        assert_eq!(refused.reason(), "IssuerInvalid", "{refused}");
+    }
+}
+
 fn rows_with_this_password(part: Part, version: &str, server: &postgres::Cluster) {
     let runtime = Runtime::new().unwrap();
     let soju = Mutex::new(RealSoju::new(part, server.port()));
