@@ -4,6 +4,7 @@
 mod doors;
 mod early;
 mod ergo;
+mod ordered;
 mod own;
 mod rows;
 mod soju;
