@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use contracts::{Call, CallError, Hold, Moves, Network, Tally};
+use contracts::{Call, CallError, Hold, Network, Tally};
 use testkit::Part;
 use testkit::irc::Client;
 
