@@ -106,7 +106,12 @@ async fn make_all<S: Subject>(stage: &Stage, home: &str, count: usize) {
                 let mut spec = S::least();
                 paper::merge(&mut spec, &S::stored());
                 let name = format!("fleet-{number}");
-                let more = json!({ "hostname": format!("{name}.example.org"), "suspend": true });
+                // A load balancer takes three node ports, of which a cluster has 2,768.
+                let more = json!({
+                    "hostname": format!("{name}.example.org"),
+                    "suspend": true,
+                    "expose": { "irc": "ClusterIP" },
+                });
                 paper::merge(&mut spec, &more);
                 make(&client, kind::<S>(), &home, &name, &spec).await.unwrap();
             }
