@@ -250,7 +250,7 @@ mod tests {
             assert!(refused.to_string().contains("already"), "{refused}");
             let other = store.order(&call(), "alice", BouncerEngine::Ircnow, taken).await.unwrap_err();
             assert!(other.to_string().contains("taken"), "{other}");
-            assert_eq!(store.all().await.unwrap(), [made.clone()]);
+            assert_eq!(store.all().await.unwrap(), std::slice::from_ref(&made));
             store.forget(made.id).await.unwrap();
             assert_eq!(store.get(alice.account).await.unwrap(), None);
         }
