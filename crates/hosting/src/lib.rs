@@ -22,7 +22,6 @@ use auth::AccountCache;
 use axum::Router;
 use contracts::{AccountData, Accounts, DedicatedBouncers, Networks};
 pub use host::{Host, HostError, KeptOperator, Wanted};
-pub use states::States;
 use secrecy::ExposeSecret as _;
 use service::db::Database;
 use service::metrics::Metrics;
@@ -30,6 +29,7 @@ use service::paths::ServiceDir;
 use service::secrets::Keyring;
 use service::shutdown::Shutdown;
 use service::sites::Sites;
+pub use states::States;
 
 use crate::calls::HostingCalls;
 use crate::dedicated::DedicatedCalls;
