@@ -2,8 +2,8 @@
 //!
 //! It is help and no wall. Nothing depends on it: the API server goes on without it (`failurePolicy: Ignore`), deletions
 //! are never asked about, and what it lets through the operators check all the same. [`review`] reads a question and writes
-//! the answer, [`rules`] decides by what is [`known`]; none of these touches a socket. [`watch`] keeps what is known up to
-//! date, [`authority`] says when a certificate is due and [`certificate`] keeps it, [`serve`] answers.
+//! the answer, [`rules`] decides by what is [`known`]; none of these touches a socket. `watch` keeps what is known up to
+//! date, [`authority`] says when a certificate is due and [`certificate`] keeps it, [`mod@serve`] answers.
 
 pub mod authority;
 pub mod certificate;
