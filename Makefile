@@ -24,6 +24,8 @@ design/dist/stamp: design/package-lock.json design/build.mjs $(wildcard design/*
 	@tools/parts build
 	@cd design && npm ci --no-audit --no-fund --loglevel=error >/dev/null && node build.mjs && touch dist/stamp
 
+# Most tests wait for servers, not for the processor.
+test: export RUST_TEST_THREADS ?= $(shell echo $$((2 * $$(nproc))))
 test: design parts lint ## everything: lints, docs, all tests with real servers, clients and browsers
 	$(CARGO) test --locked --workspace
 	$(CARGO) build --locked --quiet --benches --workspace
