@@ -8,6 +8,8 @@
 mod board;
 mod calls;
 pub mod dedicated;
+#[cfg(test)]
+mod engines;
 pub mod host;
 mod keeper;
 mod metrics;

@@ -209,22 +209,14 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
 
     use tempfile::TempDir;
-    use testkit::Part;
 
     use super::*;
 
     /// The store on every engine there is, empty.
     async fn engines() -> Vec<(Store, Option<TempDir>)> {
-        let folder = tempfile::tempdir().unwrap();
-        let file = format!("sqlite:{}", folder.path().join("hosting.db").display());
-        let mut urls = vec![(file, Some(folder))];
-        if Part::Postgres.find_or_skip().is_some() {
-            let url = tokio::task::spawn_blocking(testkit::postgres::database).await.unwrap().unwrap();
-            urls.push((url, None));
-        }
         let mut all = Vec::new();
-        for (url, folder) in urls {
-            all.push((Store::open(Database::open(&url).await.unwrap()).await.unwrap(), folder));
+        for (db, folder) in crate::engines::empty().await {
+            all.push((Store::open(db).await.unwrap(), folder));
         }
         all
     }

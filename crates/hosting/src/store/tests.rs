@@ -3,22 +3,13 @@
 
 use contracts::HostedRole;
 use tempfile::TempDir;
-use testkit::Part;
 
 use super::*;
 
 /// The store on every engine there is, empty.
 async fn engines() -> Vec<(Store, Option<TempDir>)> {
-    let folder = tempfile::tempdir().unwrap();
-    let file = format!("sqlite:{}", folder.path().join("hosting.db").display());
-    let mut urls = vec![(file, Some(folder))];
-    if Part::Postgres.find_or_skip().is_some() {
-        let url = tokio::task::spawn_blocking(testkit::postgres::database).await.unwrap().unwrap();
-        urls.push((url, None));
-    }
     let mut all = Vec::new();
-    for (url, folder) in urls {
-        let db = Database::open(&url).await.unwrap();
+    for (db, folder) in crate::engines::empty().await {
         let keyring = Keyring::ephemeral().unwrap();
         // Opened twice: what is there is left as it is.
         Store::open(db.clone(), keyring.clone()).await.unwrap();
