@@ -1,6 +1,7 @@
 //! Ports on loopback.
 
 use std::fs::File;
+use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -51,6 +52,26 @@ pub fn wait_for_port(port: u16, limit: Duration) -> Result<()> {
         }
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+/// Returns once an IRC server at `port` answers, at the latest after `limit`. soju listens before it serves, and hangs up
+/// on whoever comes in between.
+pub fn wait_for_irc(port: u16, limit: Duration) -> Result<()> {
+    let end = Instant::now() + limit;
+    while let Err(error) = asked_for_capabilities(port) {
+        if Instant::now() > end {
+            return Err(error).with_context(|| format!("no IRC server on port {port} after {limit:?}"));
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
+}
+
+fn asked_for_capabilities(port: u16) -> Result<()> {
+    let mut stream = TcpStream::connect_timeout(&loopback(port), Duration::from_millis(200))?;
+    stream.set_read_timeout(Some(Duration::from_secs(2)))?;
+    stream.write_all(b"CAP LS 302\r\n")?;
+    stream.read_exact(&mut [0]).context("it hung up without an answer")
 }
 
 #[cfg(test)]

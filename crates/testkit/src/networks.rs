@@ -87,7 +87,7 @@ fn launch(kind: Part, folder: &TempDir, port: u16) -> Result<Process> {
         }
     }
     let process = Process::spawn(&mut command, &folder.path().join("log"))?;
-    net::wait_for_port(port, PATIENCE.max(Duration::from_secs(10))).with_context(|| process.output())?;
+    net::wait_for_irc(port, PATIENCE.max(Duration::from_secs(10))).with_context(|| process.output())?;
     Ok(process)
 }
 

@@ -36,7 +36,7 @@ impl Server {
         // the address in the configuration is the issuer's real one.
         command.env("HTTP_PROXY", format!("http://127.0.0.1:{}", at.http)).current_dir(folder.path());
         let process = Process::spawn(&mut command, &folder.path().join("log"))?;
-        net::wait_for_port(port, testkit::wait::PATIENCE).with_context(|| process.output())?;
+        net::wait_for_irc(port, testkit::wait::PATIENCE).with_context(|| process.output())?;
         Ok(Self { _process: process, port, _folder: folder })
     }
 

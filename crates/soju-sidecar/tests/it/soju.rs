@@ -45,8 +45,8 @@ impl Soju {
     }
 
     async fn wait(&self) {
+        net::wait_for_irc(self.port, PATIENCE).unwrap();
         eventually("soju listens", || async { Admin::connect(&self.path("admin")).await.ok() }).await;
-        net::wait_for_port(self.port, PATIENCE).unwrap();
     }
 
     pub async fn admin(&self) -> Admin {
