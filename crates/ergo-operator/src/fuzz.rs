@@ -3,6 +3,7 @@
 
 use jiff::Timestamp;
 
+use crate::crowd::Crowd;
 use crate::schedule::Schedule;
 use crate::sidecar::answers::{asked_address, asked_password, is_account};
 use crate::sidecar::door::Status;
@@ -11,7 +12,21 @@ use crate::sidecar::oper::{note, taken};
 type Target = (&'static str, fn(&[u8]));
 
 /// The targets of this crate: name and body.
-pub const TARGETS: &[Target] = &[("ergo_sidecar", ergo_sidecar), ("schedule", schedule)];
+pub const TARGETS: &[Target] =
+    &[("ergo_crowd", ergo_crowd), ("ergo_sidecar", ergo_sidecar), ("schedule", schedule)];
+
+/// What a server tells its doorkeeper, a line each: only the server is believed, and nobody but who came in is shown out.
+pub fn ergo_crowd(data: &[u8]) {
+    let mut crowd = Crowd::new("irc.test", "door");
+    for line in data.split(|byte| *byte == b'\n') {
+        for said in crowd.hear(line, 2) {
+            let believed = line.starts_with(b":irc.test ") || line.starts_with(b"@");
+            assert!(believed && !said.contains(['\r', '\n', '\0']), "{said:?}");
+            let shown_out = said.strip_prefix("KILL ").and_then(|rest| rest.split_once(" :"));
+            assert!(shown_out.is_none_or(|(nick, _)| !nick.contains(' ')), "{said:?}");
+        }
+    }
+}
 
 /// Ergo's questions, one a line, and its numerics.
 pub fn ergo_sidecar(data: &[u8]) {

@@ -1,12 +1,14 @@
 //! Keeps every `ErgoNetwork` as its resource says: server, history, certificate, exposure.
 //!
 //! [`controller`] holds the steps of one look at one network, a file each; [`ergo`] renders Ergo's configuration and says
-//! what a change of it needs; [`sidecar`] runs beside Ergo in its Pod; [`schedule`] says when a snapshot is due.
+//! what a change of it needs; [`sidecar`] runs beside Ergo in its Pod; [`schedule`] says when a snapshot is due;
+//! [`crowd`] keeps a network of one machine to as many people as its plan allows.
 //! Everything else (queue, lease, watches, writes) is the crate `operator`.
 
 pub mod config;
 pub mod controller;
 pub mod credentials;
+pub mod crowd;
 pub mod ergo;
 #[doc(hidden)]
 pub mod fuzz;
