@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::core::DynamicObject;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::kind::{Facts, Kind};
+use crate::lean::Lean;
 use crate::store::RootKey;
 use crate::{HASH, INSTANCE, MANAGED_BY, OWNER_NAMESPACE, OWNER_UID, hash};
 
@@ -53,18 +53,11 @@ pub struct Seen {
     pub facts: Facts,
 }
 
-impl Seen {
-    /// Whether two sightings say the same, whenever they were.
-    pub fn says_the_same(&self, other: &Self) -> bool {
-        Self { version: 0, ..self.clone() } == Self { version: 0, ..other.clone() }
-    }
-}
-
 /// Reduces an object on arrival. `None` if it does not say whose child it is.
-pub fn reduce(
+pub fn reduce<const META: bool>(
     kind: &'static Kind,
     manager: &str,
-    object: &DynamicObject,
+    object: Lean<META>,
 ) -> Option<(RootKey, ChildKey, Seen)> {
     let meta = &object.metadata;
     let labels = meta.labels.as_ref()?;
@@ -74,18 +67,21 @@ pub fn reduce(
         meta.namespace.as_deref().unwrap_or_default(),
         meta.name.as_deref().unwrap_or_default(),
     );
-    let mut whole = object.data.clone();
-    if let (Some(fields), Some(generation)) = (whole.as_object_mut(), meta.generation) {
-        fields.insert("metadata".to_owned(), serde_json::json!({ "generation": generation }));
-    }
     let seen = Seen {
-        uid: meta.uid.clone().unwrap_or_default().into(),
-        owner_uid: labels.get(OWNER_UID).cloned().unwrap_or_default().into(),
+        uid: meta.uid.as_deref().unwrap_or_default().into(),
+        owner_uid: labels.get(OWNER_UID).map(String::as_str).unwrap_or_default().into(),
         hash: annotation_hash(meta),
-        fields: fields_hash(meta, manager),
+        fields: fields_hash(&object.applied, manager),
         deleting: meta.deletion_timestamp.is_some(),
         version: version(meta),
-        facts: (kind.reduce)(&whole),
+        facts: (kind.reduce)(&Value::Object(
+            [
+                ("metadata".to_owned(), json!({ "generation": meta.generation })),
+                ("status".to_owned(), object.status),
+            ]
+            .into_iter()
+            .collect(),
+        )),
     };
     Some((root, key, seen))
 }
@@ -109,21 +105,14 @@ pub fn labels(operator: &str, root: &RootKey, owner_uid: &str) -> BTreeMap<Strin
 }
 
 /// The hash of what was asked for, from the annotation.
-pub fn annotation_hash(meta: &ObjectMeta) -> u64 {
+fn annotation_hash(meta: &ObjectMeta) -> u64 {
     let written = meta.annotations.as_ref().and_then(|annotations| annotations.get(HASH));
     written.map(|text| hash::parse(text)).unwrap_or_default()
 }
 
 /// The hash of our entry in `managedFields`, without its time: what we own. When somebody else changes a field of ours,
 /// they own it, and this hash changes.
-pub fn fields_hash(meta: &ObjectMeta, manager: &str) -> u64 {
-    let ours = meta.managed_fields.iter().flatten().find(|entry| {
-        entry.manager.as_deref() == Some(manager)
-            && entry.operation.as_deref() == Some("Apply")
-            && entry.subresource.as_deref().unwrap_or_default().is_empty()
-    });
-    match ours.and_then(|entry| entry.fields_v1.as_ref()) {
-        Some(fields) => hash::of_value(&fields.0),
-        None => hash::of_value(&Value::Null),
-    }
+fn fields_hash(applied: &[(String, u64)], manager: &str) -> u64 {
+    let ours = applied.iter().find(|(by, _)| by == manager);
+    ours.map_or_else(|| hash::of_value(&Value::Null), |(_, fields)| *fields)
 }

@@ -216,8 +216,8 @@ pub async fn take_all<O: Operator>(
         if is_held && context.claims.has(&me, hostname) {
             continue;
         }
-        // Who is older comes first only where nobody holds the name yet.
-        let taken = (!is_held && is_older_claimant(context, root, hostname)) || {
+        // Of those that ask at once the oldest wins; who is older comes first only where nobody holds the name yet.
+        let taken = (!is_held && context.store.has_older_claimant(context.key, root, hostname)) || {
             let alive = |holder| is_alive(context.client, holder);
             take(context.writer, &claims, hostname, &me, alive).await? != Claim::Ours
         };
@@ -233,18 +233,6 @@ pub async fn take_all<O: Operator>(
         context.claims.put(&me, hostname);
     }
     Ok(())
-}
-
-/// Whether another resource asks for the name and is older: of those that ask at once, the oldest wins.
-fn is_older_claimant<O: Operator>(context: &Context<'_, O>, root: &O::Root, hostname: &str) -> bool {
-    let age = |root: &O::Root| (root.meta().creation_timestamp.as_ref().map(|time| time.0), root.uid());
-    let mine = age(root);
-    context.store.roots().into_iter().any(|(key, other)| {
-        key != *context.key
-            && other.meta().deletion_timestamp.is_none()
-            && age(&other) < mine
-            && other.hostnames().contains(&hostname)
-    })
 }
 
 /// Gives back the host names a resource holds and does not name any more. It comes last, so that nobody else takes a

@@ -196,7 +196,7 @@ pub(crate) struct Shared<O: Operator> {
 impl<O: Operator> Shared<O> {
     /// Looks at a resource once.
     pub async fn look(&self, key: &RootKey) -> Result<Done, Error> {
-        let Some(root) = self.store.root(key) else { return Ok(Done::Gone) };
+        let Some(root) = self.store.root(key)?.map(Arc::new) else { return Ok(Done::Gone) };
         let api: Api<O::Root> = Api::namespaced(self.client.clone(), &key.namespace);
         if root.meta().deletion_timestamp.is_some() {
             return self.end(&api, key, &root).await;
@@ -361,7 +361,7 @@ impl<O: Operator> Shared<O> {
         };
         let version = root.resource_version().unwrap_or_default();
         let updated = self.writer.finalizers(api, O::KIND.kind, &key.name, &version, &all).await?;
-        Ok(self.keep(key, updated))
+        self.keep(key, updated)
     }
 
     async fn with_identity(
@@ -372,7 +372,7 @@ impl<O: Operator> Shared<O> {
     ) -> Result<Arc<O::Root>, Error> {
         let Some(status) = postgres::identify(&self.operator, &root)? else { return Ok(root) };
         let updated = self.writer.status(api, O::KIND.kind, &key.name, &status, &self.type_of(key)).await?;
-        Ok(self.keep(key, updated))
+        self.keep(key, updated)
     }
 
     /// Writes the status if it says anything new, and an event if the resource became ready or stopped being so.
@@ -395,7 +395,7 @@ impl<O: Operator> Shared<O> {
             let warning = is.status != "True";
             self.events.publish(&updated.object_ref(&()), warning, &is.reason, &is.message).await;
         }
-        Ok(Some(self.keep(key, updated)))
+        Ok(Some(self.keep(key, updated)?))
     }
 
     /// The status of a look that did not come to its end: what it said before, with the reason in `Ready`.
@@ -428,10 +428,10 @@ impl<O: Operator> Shared<O> {
     }
 
     /// Keeps what came back from a write, so that the next look does not wait for the watch.
-    fn keep(&self, key: &RootKey, mut root: O::Root) -> Arc<O::Root> {
+    fn keep(&self, key: &RootKey, mut root: O::Root) -> Result<Arc<O::Root>, Error> {
         root.meta_mut().managed_fields = None;
-        self.store.put_root(key.clone(), root.clone());
-        Arc::new(root)
+        self.store.put_root(key.clone(), &root)?;
+        Ok(Arc::new(root))
     }
 
     fn type_of(&self, key: &RootKey) -> Value {

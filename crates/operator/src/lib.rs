@@ -25,6 +25,7 @@ pub mod fuzz;
 pub mod hash;
 pub mod kind;
 pub mod kinds;
+pub mod lean;
 pub mod lease;
 pub mod metrics;
 pub mod names;

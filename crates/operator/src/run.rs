@@ -22,7 +22,7 @@ use crate::lease::{self, Leadership, Terms};
 use crate::metrics::Metrics;
 use crate::queue::{Done, Queue};
 use crate::store::{RootKey, Store};
-use crate::watch::{self, News, Undecodable};
+use crate::watch::{self, News, Told, Turns, Undecodable};
 use crate::writer::{Probe, Writer};
 
 /// How an operator's process runs.
@@ -101,8 +101,7 @@ pub async fn run<O: Operator>(
     let (tell, news) = mpsc::channel(1024);
     let watches = Watches {
         shared: Arc::clone(&shared),
-        metrics: metrics.clone(),
-        tell,
+        told: Told { turns: Turns::default(), metrics: metrics.clone(), news: tell },
         part: readiness.part(O::NAME),
         shutdown: shutdown.clone(),
         poll: settings.poll,
@@ -201,7 +200,7 @@ async fn listen<O: Operator>(
                 }
                 Some(News::Listed(kind)) => {
                     if watches.mended(kind) {
-                        for (key, _) in shared.store.roots() {
+                        for key in shared.store.roots() {
                             shared.queue.add_within(key, watches.poll);
                         }
                     }
@@ -232,7 +231,7 @@ async fn listen<O: Operator>(
                     return;
                 }
                 if *leading.borrow_and_update() {
-                    for (key, _) in shared.store.roots() {
+                    for key in shared.store.roots() {
                         shared.queue.add(key);
                     }
                 }
@@ -286,8 +285,7 @@ async fn figures<O: Operator>(shared: &Shared<O>, metrics: &Metrics, leadership:
 /// The watches: which are begun, which have listed, which are broken.
 struct Watches<O: Operator> {
     shared: Arc<Shared<O>>,
-    metrics: Metrics,
-    tell: mpsc::Sender<News>,
+    told: Told,
     part: Part,
     shutdown: Shutdown,
     poll: Duration,
@@ -354,7 +352,7 @@ impl<O: Operator> Watches<O> {
                 if let Ok(Some(served)) = definitions::find(&this.shared.client, kind).await {
                     tracing::info!(kind = kind.id(), "the cluster has this kind now");
                     this.begin(kind, served);
-                    for (key, _) in this.shared.store.roots() {
+                    for key in this.shared.store.roots() {
                         this.shared.queue.add_within(key, this.poll);
                     }
                     return;
@@ -367,21 +365,17 @@ impl<O: Operator> Watches<O> {
         self.shared.definitions.put(kind, served.clone());
         self.lists().begun.insert(kind);
         let (client, store) = (self.shared.client.clone(), self.shared.store.clone());
-        let (metrics, tell) = (self.metrics.clone(), self.tell.clone());
+        let told = self.told.clone();
         if kind == O::KIND {
             self.note(kind, "it is being listed");
-            self.shutdown.spawn_until(
-                "operator watch",
-                watch::roots::<O>(client, self.watch.clone(), store, metrics, tell),
-            );
+            self.shutdown
+                .spawn_until("operator watch", watch::roots::<O>(client, self.watch.clone(), store, told));
         } else {
             if !kind.optional {
                 self.note(kind, "it is being listed");
             }
-            self.shutdown.spawn_until(
-                "operator watch",
-                watch::children::<O>(client, kind, served, store, metrics, tell),
-            );
+            self.shutdown
+                .spawn_until("operator watch", watch::children::<O>(client, kind, served, store, told));
         }
     }
 

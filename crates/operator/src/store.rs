@@ -3,11 +3,22 @@
 //! While a watch lists anew, what was known stays; what the new list did not name goes when it is complete. So a
 //! decision is never made on half a list.
 
+mod families;
+mod packed;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use crate::child::{self, ChildKey, Seen};
+use crds::Server;
+use kube::Resource;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::child::{ChildKey, Seen};
+use crate::error::Error;
 use crate::kind::Kind;
+use families::Families;
+use packed::Packed;
 
 /// Which resource: namespace and name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -48,32 +59,47 @@ impl<K> Clone for Store<K> {
 
 #[derive(Debug)]
 struct Inner<K> {
-    roots: HashMap<RootKey, Arc<K>>,
-    children: HashMap<RootKey, Children>,
-    owners: HashMap<ChildKey, RootKey>,
+    roots: HashMap<RootKey, Packed<K>>,
+    families: Families,
 }
 
 impl<K> Default for Store<K> {
     fn default() -> Self {
-        Self {
-            inner: Arc::new(RwLock::new(Inner {
-                roots: HashMap::new(),
-                children: HashMap::new(),
-                owners: HashMap::new(),
-            })),
+        let inner = Inner { roots: HashMap::new(), families: Families::default() };
+        Self { inner: Arc::new(RwLock::new(inner)) }
+    }
+}
+
+impl<K: Resource + Server + Serialize + DeserializeOwned> Store<K> {
+    /// A resource.
+    pub fn root(&self, key: &RootKey) -> Result<Option<K>, Error> {
+        self.read().roots.get(key).map(Packed::unpack).transpose()
+    }
+
+    /// Keeps a resource, unless a newer one is kept already. Returns whether it was news.
+    pub fn put_root(&self, key: RootKey, root: &K) -> Result<bool, Error> {
+        let packed = Packed::new(root)?;
+        let mut inner = self.write();
+        if let Some(known) = inner.roots.get(&key)
+            && known.uid == packed.uid
+            && known.version >= packed.version
+        {
+            return Ok(false);
         }
+        inner.roots.insert(key, packed);
+        Ok(true)
+    }
+
+    /// Whether another resource asks for a host name and is older.
+    pub fn has_older_claimant(&self, key: &RootKey, root: &K, hostname: &str) -> bool {
+        self.read().roots.iter().any(|(other, is)| other != key && is.claims_before(root, hostname))
     }
 }
 
 impl<K> Store<K> {
-    /// A resource.
-    pub fn root(&self, key: &RootKey) -> Option<Arc<K>> {
-        self.read().roots.get(key).cloned()
-    }
-
-    /// Every resource.
-    pub fn roots(&self) -> Vec<(RootKey, Arc<K>)> {
-        self.read().roots.iter().map(|(key, root)| (key.clone(), Arc::clone(root))).collect()
+    /// Which resources there are.
+    pub fn roots(&self) -> Vec<RootKey> {
+        self.read().roots.keys().cloned().collect()
     }
 
     /// How many resources there are.
@@ -88,29 +114,12 @@ impl<K> Store<K> {
 
     /// How many children there are.
     pub fn children_len(&self) -> usize {
-        self.read().owners.len()
+        self.read().families.len()
     }
 
     /// The children of a resource, as they are now.
     pub fn children(&self, of: &RootKey) -> Children {
-        self.read().children.get(of).cloned().unwrap_or_default()
-    }
-
-    /// Keeps a resource, unless a newer one is kept already. Returns whether it was news.
-    pub fn put_root(&self, key: RootKey, root: K) -> bool
-    where
-        K: kube::Resource,
-    {
-        let mut inner = self.write();
-        let version = child::version(root.meta());
-        if let Some(known) = inner.roots.get(&key)
-            && known.meta().uid == root.meta().uid
-            && child::version(known.meta()) >= version
-        {
-            return false;
-        }
-        inner.roots.insert(key, Arc::new(root));
-        true
+        self.read().families.of(of)
     }
 
     /// Forgets a resource.
@@ -131,60 +140,17 @@ impl<K> Store<K> {
     /// Keeps a child, unless a newer sighting is kept already. Returns the resources whose children changed: one, or two
     /// if it was somebody else's before.
     pub fn put_child(&self, root: RootKey, key: ChildKey, seen: Seen) -> Vec<RootKey> {
-        let mut inner = self.write();
-        let mut changed = Vec::new();
-        if let Some(before) = inner.owners.insert(key.clone(), root.clone())
-            && before != root
-        {
-            inner.forget(&before, &key);
-            changed.push(before);
-        }
-        let children = inner.children.entry(root.clone()).or_default();
-        match children.get_mut(&key) {
-            Some(known) if known.version > seen.version => {}
-            Some(known) => {
-                if !known.says_the_same(&seen) {
-                    changed.push(root);
-                }
-                *known = seen;
-            }
-            None => {
-                children.insert(key, seen);
-                changed.push(root);
-            }
-        }
-        changed
+        self.write().families.put(root, key, seen)
     }
 
     /// Forgets a child, if it still is the one with this UID. Returns whose it was.
     pub fn remove_child(&self, key: &ChildKey, uid: &str) -> Option<RootKey> {
-        let mut inner = self.write();
-        let root = inner.owners.get(key)?.clone();
-        if inner.children.get(&root)?.get(key)?.uid.as_ref() != uid {
-            return None;
-        }
-        inner.owners.remove(key);
-        inner.forget(&root, key);
-        Some(root)
+        self.write().families.remove(key, uid)
     }
 
     /// Forgets children of a kind that a complete list did not name. Returns whose they were.
     pub fn retain_children(&self, kind: &'static Kind, named: &HashSet<ChildKey>) -> Vec<RootKey> {
-        let gone: Vec<ChildKey> = self
-            .read()
-            .owners
-            .keys()
-            .filter(|key| key.kind == kind && !named.contains(key))
-            .cloned()
-            .collect();
-        let mut inner = self.write();
-        gone.iter()
-            .filter_map(|key| {
-                let root = inner.owners.remove(key)?;
-                inner.forget(&root, key);
-                Some(root)
-            })
-            .collect()
+        self.write().families.retain(kind, named)
     }
 
     fn read(&self) -> std::sync::RwLockReadGuard<'_, Inner<K>> {
@@ -196,13 +162,5 @@ impl<K> Store<K> {
     }
 }
 
-impl<K> Inner<K> {
-    fn forget(&mut self, root: &RootKey, key: &ChildKey) {
-        if let Some(children) = self.children.get_mut(root) {
-            children.remove(key);
-            if children.is_empty() {
-                self.children.remove(root);
-            }
-        }
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -2,27 +2,51 @@
 
 use std::collections::HashSet;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt as _};
 use kube::api::Api;
-use kube::core::{DeserializeGuard, DynamicObject, PartialObjectMeta};
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{self, Config, Event, watcher};
 use kube::{Client, Resource, ResourceExt as _};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use crate::child::{self, ChildKey};
 use crate::kind::{Kind, Served};
+use crate::lean::{Lean, Root};
 use crate::metrics::Metrics;
 use crate::store::{RootKey, Store};
 use crate::{MANAGED_BY, driver::Operator};
 
 /// How many objects come in one page of the first list: what is in memory at once.
-const PAGE: u32 = 250;
+const PAGE: u32 = 100;
+
+/// How many kinds are listed at once, for the same reason.
+const AT_ONCE: usize = 2;
+
+/// How long a list waits for its turn: one that is never answered holds nobody up for longer.
+const TURN: Duration = Duration::from_secs(30);
 
 /// A watch that broke and has not broken again for this long goes on: attempts come more often.
 const QUIET: Duration = Duration::from_secs(45);
+
+/// Whose turn it is to list. Cheap to clone; all clones are one.
+#[derive(Clone, Debug)]
+pub struct Turns(Arc<Semaphore>);
+
+impl Default for Turns {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(AT_ONCE)))
+    }
+}
+
+impl Turns {
+    async fn wait(&self) -> Option<OwnedSemaphorePermit> {
+        let turn = Arc::clone(&self.0).acquire_owned();
+        tokio::time::timeout(TURN, turn).await.ok().and_then(Result::ok)
+    }
+}
 
 /// A stream's events, and a [`News::Mended`] when a watch that broke goes on.
 struct Events<S> {
@@ -30,6 +54,9 @@ struct Events<S> {
     stream: S,
     listed: bool,
     broken: bool,
+    turns: Turns,
+    /// Held while it lists.
+    turn: Option<OwnedSemaphorePermit>,
 }
 
 /// What comes next from a watch.
@@ -40,8 +67,8 @@ enum Next<K> {
 }
 
 impl<K, S: Stream<Item = watcher::Result<Event<K>>> + Unpin> Events<S> {
-    fn of(kind: &'static Kind, stream: S) -> Self {
-        Self { kind, stream, listed: false, broken: false }
+    fn of(kind: &'static Kind, stream: S, turns: Turns) -> Self {
+        Self { kind, stream, listed: false, broken: false, turns, turn: None }
     }
 
     async fn next(&mut self) -> Next<K> {
@@ -60,10 +87,14 @@ impl<K, S: Stream<Item = watcher::Result<Event<K>>> + Unpin> Events<S> {
             Some(Err(error)) => {
                 tracing::debug!(kind = self.kind.id(), %error, "a watch broke");
                 self.broken = true;
+                self.turn = None;
             }
+            // Nothing was asked yet.
+            Some(Ok(Event::Init)) => self.turn = self.turns.wait().await,
             Some(Ok(Event::InitDone)) => {
                 self.listed = true;
                 self.broken = false;
+                self.turn = None;
             }
             Some(Ok(_)) | None => {}
         }
@@ -101,20 +132,31 @@ pub struct Undecodable {
     pub meta: kube::api::ObjectMeta,
 }
 
+/// What watches share: whose turn it is to list, and whom they tell.
+#[derive(Clone, Debug)]
+pub struct Told {
+    /// Whose turn it is to list.
+    pub turns: Turns,
+    /// How often a watch broke is counted.
+    pub metrics: Metrics,
+    /// Who is told.
+    pub news: mpsc::Sender<News>,
+}
+
 /// Watches the resources.
 pub async fn roots<O: Operator>(
     client: Client,
     namespace: Option<String>,
     store: Store<O::Root>,
-    metrics: Metrics,
-    news: mpsc::Sender<News>,
+    told: Told,
 ) {
-    let api: Api<DeserializeGuard<O::Root>> = match &namespace {
+    let Told { turns, metrics, news } = told;
+    let api: Api<Root<O::Root>> = match &namespace {
         Some(namespace) => Api::namespaced(client, namespace),
         None => Api::all(client),
     };
     let stream = pin!(watcher(api, Config::default().page_size(PAGE)).default_backoff());
-    let mut events = Events::of(O::KIND, stream);
+    let mut events = Events::of(O::KIND, stream, turns);
     let mut named = HashSet::new();
     loop {
         let event = match events.next().await {
@@ -145,7 +187,7 @@ pub async fn roots<O: Operator>(
                 Some(News::Look(key))
             }
             Ok(Event::InitDone) => {
-                for key in store.retain_roots(&named) {
+                for key in store.retain_roots(&std::mem::take(&mut named)) {
                     if news.send(News::Look(key)).await.is_err() {
                         return;
                     }
@@ -168,23 +210,17 @@ fn key_of<K: Resource>(of: &K) -> RootKey {
     )
 }
 
-fn root_seen<O: Operator>(store: &Store<O::Root>, root: DeserializeGuard<O::Root>) -> Option<News> {
-    match root.0 {
-        Ok(mut root) => {
-            root.managed_fields_mut().clear();
-            let key = key_of(&root);
-            store.put_root(key.clone(), root).then_some(News::Look(key))
-        }
-        Err(invalid) => {
-            let meta = invalid.metadata;
-            let key = RootKey::new(
-                meta.namespace.as_deref().unwrap_or_default(),
-                meta.name.as_deref().unwrap_or_default(),
-            );
-            store.remove_root(&key);
-            Some(News::Undecodable(Box::new(Undecodable { key, error: invalid.error, meta })))
-        }
-    }
+fn root_seen<O: Operator>(store: &Store<O::Root>, root: Root<O::Root>) -> Option<News> {
+    let key = key_of(&root);
+    let (error, meta) = match root.0.0 {
+        Ok(root) => match store.put_root(key.clone(), &root) {
+            Ok(is_news) => return is_news.then_some(News::Look(key)),
+            Err(error) => (error.to_string(), root.meta().clone()),
+        },
+        Err(invalid) => (invalid.error, invalid.metadata),
+    };
+    store.remove_root(&key);
+    Some(News::Undecodable(Box::new(Undecodable { key, error, meta })))
 }
 
 /// Watches the children of a kind, until its definition is gone.
@@ -193,29 +229,27 @@ pub async fn children<O: Operator>(
     kind: &'static Kind,
     served: Served,
     store: Store<O::Root>,
-    metrics: Metrics,
-    news: mpsc::Sender<News>,
+    told: Told,
 ) {
     let config = Config::default().labels(&format!("{MANAGED_BY}={}", O::NAME)).page_size(PAGE);
     if kind.metadata_only {
-        let api: Api<PartialObjectMeta<DynamicObject>> = Api::all_with(client, &served.resource);
-        let stream = watcher(api, config).map(|event| event.map(|event| map(event, without_body)));
-        follow::<O>(kind, stream, store, metrics, news).await;
+        let api: Api<Lean<true>> = Api::all_with(client, &served.resource);
+        follow::<O, true>(kind, watcher(api, config), store, told).await;
     } else {
-        let api: Api<DynamicObject> = Api::all_with(client, &served.resource);
-        follow::<O>(kind, watcher(api, config), store, metrics, news).await;
+        let api: Api<Lean<false>> = Api::all_with(client, &served.resource);
+        follow::<O, false>(kind, watcher(api, config), store, told).await;
     }
 }
 
-async fn follow<O: Operator>(
+async fn follow<O: Operator, const META: bool>(
     kind: &'static Kind,
-    stream: impl Stream<Item = watcher::Result<Event<DynamicObject>>> + Send,
+    stream: impl Stream<Item = watcher::Result<Event<Lean<META>>>> + Send,
     store: Store<O::Root>,
-    metrics: Metrics,
-    news: mpsc::Sender<News>,
+    told: Told,
 ) {
+    let Told { turns, metrics, news } = told;
     let stream = pin!(stream.default_backoff());
-    let mut events = Events::of(kind, stream);
+    let mut events = Events::of(kind, stream, turns);
     let mut named = HashSet::new();
     loop {
         let event = match events.next().await {
@@ -241,15 +275,16 @@ async fn follow<O: Operator>(
             Ok(Event::Init) => named.clear(),
             Ok(Event::InitApply(object)) => {
                 named.insert(child_key(kind, &object));
-                told.extend(child_seen::<O>(&store, kind, &object));
+                told.extend(child_seen::<O, META>(&store, kind, object));
             }
-            Ok(Event::Apply(object)) => told.extend(child_seen::<O>(&store, kind, &object)),
+            Ok(Event::Apply(object)) => told.extend(child_seen::<O, META>(&store, kind, object)),
             Ok(Event::Delete(object)) => {
                 let uid = object.uid().unwrap_or_default();
                 told.extend(store.remove_child(&child_key(kind, &object), &uid).map(News::Look));
             }
             Ok(Event::InitDone) => {
-                told.extend(store.retain_children(kind, &named).into_iter().map(News::Look));
+                let gone = store.retain_children(kind, &std::mem::take(&mut named));
+                told.extend(gone.into_iter().map(News::Look));
                 told.push(News::Listed(kind));
             }
         }
@@ -261,18 +296,20 @@ async fn follow<O: Operator>(
     }
 }
 
-fn child_key(kind: &'static Kind, object: &DynamicObject) -> ChildKey {
-    ChildKey::new(kind, object.metadata.namespace.as_deref().unwrap_or_default(), &object.name_any())
+fn child_key(kind: &'static Kind, object: &impl Resource) -> ChildKey {
+    ChildKey::new(kind, object.meta().namespace.as_deref().unwrap_or_default(), &object.name_any())
 }
 
-fn child_seen<O: Operator>(store: &Store<O::Root>, kind: &'static Kind, object: &DynamicObject) -> Vec<News> {
+fn child_seen<O: Operator, const META: bool>(
+    store: &Store<O::Root>,
+    kind: &'static Kind,
+    object: Lean<META>,
+) -> Vec<News> {
+    let (key, uid) = (child_key(kind, &object), object.uid().unwrap_or_default());
     match child::reduce(kind, O::NAME, object) {
         Some((root, key, seen)) => store.put_child(root, key, seen).into_iter().map(News::Look).collect(),
         // Somebody took our labels off: it is nobody's child now, and the plan makes it one again.
-        None => {
-            let uid = object.uid().unwrap_or_default();
-            store.remove_child(&child_key(kind, object), &uid).map(News::Look).into_iter().collect()
-        }
+        None => store.remove_child(&key, &uid).map(News::Look).into_iter().collect(),
     }
 }
 
@@ -295,23 +332,5 @@ fn code(error: &watcher::Error) -> Option<u16> {
         | watcher::Error::WatchFailed(kube::Error::Api(status))
         | watcher::Error::WatchError(status) => Some(status.code),
         _ => None,
-    }
-}
-
-fn without_body(meta: PartialObjectMeta<DynamicObject>) -> DynamicObject {
-    DynamicObject {
-        types: meta.types,
-        metadata: meta.metadata,
-        data: serde_json::Value::Object(serde_json::Map::new()),
-    }
-}
-
-fn map<A, B>(event: Event<A>, mut with: impl FnMut(A) -> B) -> Event<B> {
-    match event {
-        Event::Apply(object) => Event::Apply(with(object)),
-        Event::Delete(object) => Event::Delete(with(object)),
-        Event::InitApply(object) => Event::InitApply(with(object)),
-        Event::Init => Event::Init,
-        Event::InitDone => Event::InitDone,
     }
 }

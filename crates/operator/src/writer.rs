@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use kube::api::{Api, DeleteParams, Patch, PatchParams, Preconditions};
-use kube::core::DynamicObject;
-use kube::{Client, ResourceExt as _};
+use kube::core::{ApiResource, DynamicObject, DynamicResourceScope};
+use kube::{Client, Resource, ResourceExt as _};
 use serde_json::{Value, json};
 
 use crate::OWNER_UID;
@@ -12,6 +12,7 @@ use crate::child::{self, ChildKey, Seen};
 use crate::definitions::Definitions;
 use crate::error::Error;
 use crate::kind::{Kind, Served};
+use crate::lean::Lean;
 use crate::lease::Leadership;
 use crate::metrics::Metrics;
 use crate::resources::Desired;
@@ -55,7 +56,10 @@ impl Writer {
         Ok(self.objects(&self.definitions.get(kind)?, namespace))
     }
 
-    fn objects(&self, served: &Served, namespace: &str) -> Api<DynamicObject> {
+    fn objects<K>(&self, served: &Served, namespace: &str) -> Api<K>
+    where
+        K: Resource<DynamicType = ApiResource, Scope = DynamicResourceScope>,
+    {
         if served.namespaced {
             Api::namespaced_with(self.client.clone(), namespace, &served.resource)
         } else {
@@ -68,7 +72,7 @@ impl Writer {
     pub async fn apply(&self, desired: &Desired, known: bool) -> Result<Seen, Error> {
         let kind = desired.key.kind;
         let served = self.definitions.get(kind)?;
-        let api = self.objects(&served, &desired.key.namespace);
+        let api = self.objects::<Lean<false>>(&served, &desired.key.namespace);
         let name = &*desired.key.name;
         if !known {
             let found = api
@@ -89,7 +93,7 @@ impl Writer {
             .write("apply", kind, api.patch(name, &params, &Patch::Apply(&object)))
             .await
             .map_err(|error| context(error, || format!("applying {}", desired.key)))?;
-        let (_, _, seen) = child::reduce(kind, self.manager, &applied)
+        let (_, _, seen) = child::reduce(kind, self.manager, applied)
             .ok_or_else(|| Error::Internal(format!("{} came back without its labels", desired.key)))?;
         Ok(seen)
     }
