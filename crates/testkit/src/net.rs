@@ -1,7 +1,7 @@
 //! Ports on loopback.
 
 use std::fs::File;
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -70,8 +70,13 @@ pub fn wait_for_irc(port: u16, limit: Duration) -> Result<()> {
 fn asked_for_capabilities(port: u16) -> Result<()> {
     let mut stream = TcpStream::connect_timeout(&loopback(port), Duration::from_millis(200))?;
     stream.set_read_timeout(Some(Duration::from_secs(2)))?;
-    stream.write_all(b"CAP LS 302\r\n")?;
-    stream.read_exact(&mut [0]).context("it hung up without an answer")
+    stream.write_all(b"CAP LS 302\r\nQUIT\r\n")?;
+    let mut answer = Vec::new();
+    let end = stream.read_to_end(&mut answer);
+    if answer.is_empty() {
+        end.and(Err(ErrorKind::UnexpectedEof.into())).context("it hung up without an answer")?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -121,6 +121,7 @@ fn plan_networks(
     {
         plan.steps.push(Step::RemoveUnfinished { username: username.clone(), name: name.clone() });
     }
+    let own = Own::of(user, seen);
     let mut names = BTreeSet::new();
     for network in &user.networks {
         if !plain(&network.name) || network.name.starts_with(UNFINISHED) {
@@ -140,7 +141,7 @@ fn plan_networks(
                 plan.steps.push(Step::CreateNetwork { username: username.clone(), network: network.clone() })
             }
             Some(seen) if rules.policy == SeedPolicy::Enforce => {
-                plan_network(plan, username, network, seen, memory);
+                plan_network(plan, username, network, seen, &own, memory);
             }
             Some(_) => {}
         }
@@ -168,9 +169,10 @@ fn plan_network(
     username: &str,
     network: &SidecarNetwork,
     seen: &SeenNetwork,
+    own: &Own<'_>,
     memory: &Memory,
 ) {
-    let change = network_change(network, seen, memory.network(username, &network.name));
+    let change = network_change(network, seen, own, memory.network(username, &network.name));
     if change != NetworkChange::default() {
         plan.steps.push(Step::UpdateNetwork {
             username: username.to_owned(),
@@ -195,9 +197,27 @@ fn find_channel(seen: &SeenNetwork, name: &str) -> Option<bool> {
     seen.channels.iter().find(|(there, _)| there.eq_ignore_ascii_case(name)).map(|(_, detached)| *detached)
 }
 
+/// What a user is called wherever a network says nothing else, once this plan is carried out. soju keeps nothing of a
+/// network that says the same.
+struct Own<'a> {
+    nick: Option<&'a str>,
+    realname: Option<&'a str>,
+}
+
+impl<'a> Own<'a> {
+    fn of(user: &'a SidecarUser, seen: Option<&'a SeenUser>) -> Self {
+        let row = seen.and_then(|user| user.row.as_ref());
+        Self {
+            nick: said(&user.nick).or(row.and_then(|row| row.nick.as_deref())),
+            realname: said(&user.realname).or(row.and_then(|row| row.realname.as_deref())),
+        }
+    }
+}
+
 fn network_change(
     network: &SidecarNetwork,
     seen: &SeenNetwork,
+    own: &Own<'_>,
     sent: Option<&SidecarNetwork>,
 ) -> NetworkChange {
     let mut change = NetworkChange {
@@ -212,12 +232,12 @@ fn network_change(
         .is_some_and(|sasl| seen.sasl_account.as_deref() != Some(sasl.username.as_str()));
     match &seen.row {
         Some(row) => {
-            let differs = |wanted: &Option<String>, is: &Option<String>| {
-                said(wanted).filter(|wanted| is.as_deref() != Some(*wanted)).map(str::to_owned)
+            let differs = |wanted: &Option<String>, is: &Option<String>, own: Option<&str>| {
+                said(wanted).filter(|wanted| is.as_deref().or(own) != Some(*wanted)).map(str::to_owned)
             };
-            change.nick = differs(&network.nick, &row.nick);
-            change.username = differs(&network.username, &row.username);
-            change.realname = differs(&network.realname, &row.realname);
+            change.nick = differs(&network.nick, &row.nick, own.nick);
+            change.username = differs(&network.username, &row.username, None);
+            change.realname = differs(&network.realname, &row.realname, own.realname);
             change.server_password =
                 network.server_password.clone().filter(|wanted| row.server_password.as_ref() != Some(wanted));
             change.fingerprint = network

@@ -94,7 +94,7 @@ async fn arrives(soju: &Soju, wanted: &SidecarUser) -> Result<(), TestCaseError>
     let network = &wanted.networks[0];
     let row = there.networks.get(&network.name).ok_or_else(|| fail(format!("{:?}", there.networks)))?;
     let same = there.user.realname == wanted.realname
-        && row.realname == network.realname
+        && row.realname.as_ref().or(there.user.realname.as_ref()) == network.realname.as_ref()
         && row.server_password == network.server_password
         && row.sasl_password.as_ref() == network.sasl.as_ref().map(|sasl| &sasl.password)
         && row.connect_commands == network.connect_commands;

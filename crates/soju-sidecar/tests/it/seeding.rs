@@ -78,6 +78,32 @@ async fn users_and_networks_are_made_whole_and_only_once() {
     }
 }
 
+/// soju keeps nothing of a network where it says what its user says.
+#[tokio::test]
+async fn a_network_called_as_its_user_is_needs_nothing_more() {
+    for part in versions() {
+        let soju = Soju::start(part).await;
+        let mut wanted = [alice()];
+        let mut memory = Memory::default();
+        pass(&soju, SeedPolicy::Enforce, &wanted, &mut memory).await;
+        let names = |user: &SidecarUser| (user.nick.clone(), user.realname.clone());
+        (wanted[0].networks[0].nick, wanted[0].networks[0].realname) = names(&wanted[0]);
+        let (report, left) = pass(&soju, SeedPolicy::Enforce, &wanted, &mut memory).await;
+        assert_eq!((report.errors(), left), (Vec::new(), Plan::default()), "{part:?}");
+        // The user is called something else now; the network is not.
+        (wanted[0].nick, wanted[0].realname) = (Some("ally".to_owned()), Some("Ally".to_owned()));
+        let (report, left) = pass(&soju, SeedPolicy::Enforce, &wanted, &mut memory).await;
+        assert_eq!((report.errors(), left), (Vec::new(), Plan::default()), "{part:?}");
+        let rows = Rows::open(&soju.target()).unwrap().users().await.unwrap();
+        let row = &rows["alice"].networks["libera"];
+        assert_eq!(
+            (row.nick.as_deref(), row.realname.as_deref()),
+            (Some("alice"), Some("Alice Ä")),
+            "{part:?}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn what_people_change_stays_or_is_put_back_as_the_policy_says() {
     for part in versions() {

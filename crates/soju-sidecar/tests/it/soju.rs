@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crds::sidecar::{PruneTarget, Sealed, SidecarConfig};
 use crds::soju::SeedPolicy;
@@ -21,6 +22,8 @@ pub struct Soju {
     part: Part,
     database: Option<String>,
     process: Process,
+    /// How long its log was when it served.
+    served: AtomicUsize,
 }
 
 impl Soju {
@@ -35,7 +38,7 @@ impl Soju {
         let (port, metrics_port) = (net::free_port().unwrap(), net::free_port().unwrap());
         write_config(folder.path(), port, metrics_port, database.as_deref(), "");
         let process = launch(part, folder.path());
-        let soju = Self { folder, port, metrics_port, part, database, process };
+        let soju = Self { folder, port, metrics_port, part, database, process, served: AtomicUsize::new(0) };
         soju.wait().await;
         soju
     }
@@ -46,6 +49,7 @@ impl Soju {
 
     async fn wait(&self) {
         net::wait_for_irc(self.port, PATIENCE).unwrap();
+        self.served.store(self.process.output().len(), Ordering::Relaxed);
         eventually("soju listens", || async { Admin::connect(&self.path("admin")).await.ok() }).await;
     }
 
@@ -98,8 +102,9 @@ impl Soju {
         self.wait().await;
     }
 
+    /// What it wrote since it serves. Before, it may fall over whoever looks whether it does.
     pub fn log(&self) -> String {
-        self.process.output()
+        self.process.output().split_off(self.served.load(Ordering::Relaxed))
     }
 }
 

@@ -106,6 +106,7 @@ impl World {
                 let made = seen_network(network);
                 let networks = &mut self.users.get_mut(username).unwrap().networks;
                 assert!(networks.insert(network.name.clone(), made).is_none(), "made twice");
+                self.forget_own_names(username, &network.name);
             }
             Step::UpdateNetwork { username, change, network } => {
                 let there = self.network(username, &network.name);
@@ -125,6 +126,7 @@ impl World {
                     row.sasl_password = Some(sasl.password.clone());
                     there.sasl_account = Some(sasl.username.clone());
                 }
+                self.forget_own_names(username, &network.name);
             }
             Step::CreateChannel { username, network, channel, detached } => {
                 let channels = &mut self.network(username, network).channels;
@@ -134,6 +136,14 @@ impl World {
                 *self.network(username, network).channels.get_mut(channel).unwrap() = *detached;
             }
         }
+    }
+
+    /// soju keeps nothing of a network where it says what its user says.
+    fn forget_own_names(&mut self, username: &str, network: &str) {
+        let own = self.users[username].row.clone().unwrap();
+        let row = self.network(username, network).row.as_mut().unwrap();
+        row.nick.take_if(|nick| own.nick.as_ref() == Some(nick));
+        row.realname.take_if(|realname| own.realname.as_ref() == Some(realname));
     }
 
     fn network(&mut self, username: &str, name: &str) -> &mut SeenNetwork {
@@ -153,7 +163,11 @@ impl World {
                 let (is, should) = (&seen.networks[&network.name], seen_network(network));
                 assert_eq!((&is.address, is.enabled), (&should.address, should.enabled));
                 let (is_row, row) = (is.row.as_ref().unwrap(), should.row.unwrap());
-                assert!(row.nick.is_none() || is_row.nick == row.nick);
+                let own = seen.row.as_ref().unwrap();
+                let nick = is_row.nick.as_ref().or(own.nick.as_ref());
+                assert!(row.nick.is_none() || nick == row.nick.as_ref());
+                let realname = is_row.realname.as_ref().or(own.realname.as_ref());
+                assert!(row.realname.is_none() || realname == row.realname.as_ref());
                 assert!(row.server_password.is_none() || is_row.server_password == row.server_password);
                 assert!(row.sasl_password.is_none() || is_row.sasl_password == row.sasl_password);
                 assert!(row.connect_commands.is_empty() || is_row.connect_commands == row.connect_commands);
