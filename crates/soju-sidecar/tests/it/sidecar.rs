@@ -75,14 +75,15 @@ async fn a_change_of_the_resource_reaches_soju_and_is_told() {
     let beside = Beside::start(&config).await;
     let state = beside.state_where("alice is made", |state| state.seeded && state.users == 1).await;
     assert!(state.answering && state.networks == 0 && state.seed_errors.is_empty());
-    assert!(state.over_quota && state.storage_bytes.is_some_and(|bytes| bytes > 1));
+    let state = beside.state_where("it is measured", |state| state.over_quota).await;
+    assert!(state.storage_bytes.is_some_and(|bytes| bytes > 1));
 
     config.users[0].networks.push(network("net", "irc+insecure://127.0.0.1:1"));
     config.users.push(user("a/b"));
     config.storage_bytes = None;
     beside.write(&config);
-    let state = beside.state_where("the network is made", |state| state.networks == 1).await;
-    assert!(!state.over_quota);
+    beside.state_where("the network is made", |state| state.networks == 1).await;
+    beside.state_where("there is room", |state| !state.over_quota).await;
     let state = beside.state_where("the bad name is said", |state| !state.seed_errors.is_empty()).await;
     assert!(!state.seeded && state.seed_errors[0].contains("a/b"));
 }
