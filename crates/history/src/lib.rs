@@ -242,6 +242,12 @@ impl History {
         self.store.counts(account, since_day).await
     }
 
+    /// About how many entries the account has: what was pruned in between is counted too, so that nobody waits for the
+    /// answer.
+    pub async fn about(&self, account: AccountId) -> Result<u64> {
+        self.store.about(account).await
+    }
+
     /// Deletes a stream with everything in it. Writers are refused from the first moment on; no byte of it is in any
     /// file of a SQLite store when this returns. A PostgreSQL store is swept by `VACUUM` right behind it, which leaves
     /// what the engine keeps: its log, and freed space until that is written again. May be repeated.

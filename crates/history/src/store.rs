@@ -67,6 +67,8 @@ pub(crate) trait Store: Send + Sync + 'static {
     async fn search(&self, account: AccountId, search: Search) -> Result<Found>;
     async fn streams(&self, account: AccountId) -> Result<Vec<StreamId>>;
     async fn counts(&self, account: AccountId, since_day: i64) -> Result<Vec<DayCount>>;
+    /// About how many entries there are: from the first to the last of each epoch.
+    async fn about(&self, account: AccountId) -> Result<u64>;
     /// A piece of a stream in position order with the buffers each entry belongs to.
     async fn export(
         &self,

@@ -405,6 +405,15 @@ impl Store for PostgresStore {
             .collect())
     }
 
+    async fn about(&self, account: AccountId) -> Result<u64> {
+        let found: i64 = sqlx::query_scalar(sql::ABOUT)
+            .bind(&account.0.as_bytes()[..])
+            .fetch_one(&self.pool)
+            .await
+            .map_err(db)?;
+        Ok(found.unsigned_abs())
+    }
+
     async fn export(
         &self,
         account: AccountId,

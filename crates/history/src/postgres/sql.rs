@@ -86,6 +86,10 @@ statements! {
         WHERE s.stream = $1 AND a.account = $2 AND NOT s.deleting";
     STREAMS_OF = "SELECT s.id, s.stream FROM history.stream s JOIN history.account a ON a.id = s.account
         WHERE a.account = $1 AND NOT s.deleting ORDER BY s.id";
+    ABOUT = "SELECT coalesce(sum((SELECT max(pos) FROM history.entry e WHERE e.stream = p.stream AND e.epoch = p.epoch)
+          - (SELECT min(pos) FROM history.entry e WHERE e.stream = p.stream AND e.epoch = p.epoch) + 1), 0)::BIGINT
+        FROM history.epoch p JOIN history.stream s ON s.id = p.stream JOIN history.account a ON a.id = s.account
+        WHERE a.account = $1 AND NOT s.deleting";
 
     // Appending: one call for a whole group.
     APPEND = "SELECT r.r_code, r.r_epoch, r.r_token, r.r_pos, r.r_id, r.r_ts, r.r_msgid, r.r_reason

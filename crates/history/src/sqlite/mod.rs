@@ -303,6 +303,10 @@ impl Store for SqliteStore {
         self.long.run(move |conn| pages::counts(conn, account, since_day, today)).await
     }
 
+    async fn about(&self, account: AccountId) -> Result<u64> {
+        self.long.run(move |conn| pages::about(conn, account)).await
+    }
+
     async fn export(
         &self,
         account: AccountId,

@@ -236,6 +236,11 @@ pub(super) fn streams(conn: &Connection, account: AccountId) -> Answer<Vec<Strea
         .map(Ok)
 }
 
+pub(super) fn about(conn: &Connection, account: AccountId) -> Answer<u64> {
+    let found: i64 = conn.prepare_cached(sql::ABOUT)?.query_row([account.0.as_bytes()], |row| row.get(0))?;
+    Ok(Ok(found.unsigned_abs()))
+}
+
 pub(super) fn counts(
     conn: &Connection,
     account: AccountId,

@@ -139,6 +139,10 @@ statements! {
         WHERE a.account = ?1 AND s.deleting = 0 ORDER BY s.id";
     STREAM_IDS_OF = "SELECT s.id FROM stream s JOIN account a ON a.id = s.account
         WHERE a.account = ?1 AND s.deleting = 0 ORDER BY s.id";
+    ABOUT = "SELECT coalesce(sum((SELECT max(offset) FROM entry e WHERE e.stream = p.stream AND e.epoch = p.epoch)
+          - (SELECT min(offset) FROM entry e WHERE e.stream = p.stream AND e.epoch = p.epoch) + 1), 0)
+        FROM epoch p JOIN stream s ON s.id = p.stream JOIN account a ON a.id = s.account
+        WHERE a.account = ?1 AND s.deleting = 0";
     STREAM_PRUNED = "SELECT pruned_epoch, pruned_offset FROM stream WHERE id = ?1";
     STREAM_NAME = "SELECT stream FROM stream WHERE id = ?1";
 

@@ -16,6 +16,7 @@ on_every_engine!(
     a_foreign_account_sees_nothing,
     the_export_holds_everything,
     counts_are_kept_by_day,
+    how_much_there_is_about_is_known_without_a_look_at_it,
     a_deleted_stream_is_gone_and_can_begin_anew,
     a_deleted_account_is_gone_and_its_neighbour_is_not,
 );
@@ -219,6 +220,22 @@ async fn counts_are_kept_by_day(f: Fixture) {
     let counts: Vec<_> = counts.into_iter().map(|c| (c.day - day, c.entries)).collect();
     assert_eq!(counts, [(0, 2), (3, 1)]);
     assert_eq!(f.history.counts(f.account, day + 1).await.unwrap().len(), 1);
+}
+
+async fn how_much_there_is_about_is_known_without_a_look_at_it(f: Fixture) {
+    assert_eq!(f.history.about(f.account).await.unwrap(), 0);
+    let w = f.writer().await;
+    f.history.append(&w, vec![message("1"), message("2")]).await.unwrap();
+    // A writer's epoch of its own, and another stream; an epoch in which nobody said anything.
+    let again = f.writer().await;
+    f.put(&again, message("3")).await;
+    let other = f.history.open_stream(f.account, Uuid::new_v4().into()).await.unwrap();
+    f.put(&other, said_in("#b", "4")).await;
+    f.writer().await;
+    assert_eq!(f.history.about(f.account).await.unwrap(), 4);
+    assert_eq!(f.history.about(history::AccountId(Uuid::new_v4())).await.unwrap(), 0);
+    f.history.delete_account(f.account).await.unwrap();
+    assert_eq!(f.history.about(f.account).await.unwrap(), 0);
 }
 
 async fn a_deleted_stream_is_gone_and_can_begin_anew(f: Fixture) {
