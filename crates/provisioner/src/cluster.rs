@@ -77,7 +77,8 @@ impl Doors {
         self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gatekeeper is to answer a server about these people. It says so for nobody who is suspended; then nobody is to come in.
+    /// Gatekeeper is to answer a server about these people. For who is suspended it takes nothing new; then nobody is to
+    /// come in.
     pub async fn open(
         &self,
         owner: Sub,

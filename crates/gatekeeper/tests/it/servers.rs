@@ -70,6 +70,15 @@ async fn a_bouncer_is_told_of_its_owner_alone(world: World) {
 
     world.gate.admin().suspend("alice", "").await.unwrap();
     assert_eq!(told(&world, BOUNCER, &alice).await, json!({ "active": false }));
+    // What is known may be said again, so that it can be emptied while its owner is suspended; nothing new may be.
+    put(&world, "alice", BOUNCER, ServerAccess::Owner, &[]).await;
+    assert_eq!(told(&world, BOUNCER, &alice).await, json!({ "active": false }));
+    let call = world.call("alice").await;
+    for (id, access) in [(BOUNCER, ServerAccess::Accounts), (OTHER, ServerAccess::Owner)] {
+        let server = IrcServer { id: id.parse().unwrap(), access, members: Vec::new() };
+        let refused = world.gate.put_irc_server(&call, server).await;
+        assert!(matches!(refused, Err(CallError::Forbidden { .. })), "{refused:?}");
+    }
     world.gate.admin().resume("alice").await.unwrap();
     assert!(is_in(&world, BOUNCER, &alice).await);
 
