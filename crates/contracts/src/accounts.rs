@@ -237,6 +237,43 @@ pub struct DoorLogin {
     pub client: Option<String>,
 }
 
+/// A token or app password shown at an HTTP door.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct ShownToken {
+    /// The token itself.
+    pub secret: String,
+    /// The username it came with, where one was said; it must be its owner's.
+    pub username: Option<String>,
+    /// What it must be made for.
+    pub scope: Scope,
+    /// Where it was shown from: failures count against it.
+    pub address: IpAddr,
+}
+
+impl std::fmt::Debug for ShownToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ShownToken").field("scope", &self.scope).finish_non_exhaustive()
+    }
+}
+
+/// The answer to a [`ShownToken`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "snake_case")]
+pub enum TokenAnswer {
+    /// It is good.
+    Good {
+        /// Whose it is.
+        account: Box<Account>,
+        /// The app password, or the session the token came from.
+        credential: Uuid,
+    },
+    /// It is not; the sentence says what to do.
+    Refused {
+        /// For the user.
+        text: String,
+    },
+}
+
 /// Gatekeeper, as other services see it. `Unavailable` from [`Accounts::sasl`] closes the connection with ERROR and
 /// is never answered with 904, because clients stop for ever there.
 #[async_trait]
@@ -246,6 +283,9 @@ pub trait Accounts: Send + Sync + 'static {
 
     /// One step of SASL at an IRC door.
     async fn sasl(&self, step: SaslStep) -> CallResult<SaslAnswer>;
+
+    /// Whose token or app password this is, for doors that speak HTTP.
+    async fn token(&self, shown: ShownToken) -> CallResult<TokenAnswer>;
 
     /// Notes which client a credential logged in with; written at most once a minute.
     async fn credential_used(&self, call: &Call, credential: Uuid, client: Option<String>) -> CallResult<()>;

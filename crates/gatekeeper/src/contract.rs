@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use contracts::{
     Account, AccountChange, Accounts, Call, CallError, CallResult, Credential, FeedCursor, NewCredential,
-    SaslAnswer, SaslStep, Scope, SecurityEvent, Status,
+    SaslAnswer, SaslStep, Scope, SecurityEvent, ShownToken, Status, TokenAnswer,
 };
 use futures_util::stream::BoxStream;
 use serde::Serialize;
@@ -133,6 +133,10 @@ impl Accounts for Gatekeeper {
             SaslAnswer::Refused { .. } => self.0.figures.login("irc", false),
         }
         Ok(answer)
+    }
+
+    async fn token(&self, shown: ShownToken) -> CallResult<TokenAnswer> {
+        Ok(self.shown_token(shown, now_s()).await?)
     }
 
     async fn credential_used(&self, call: &Call, credential: Uuid, client: Option<String>) -> CallResult<()> {

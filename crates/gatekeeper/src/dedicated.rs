@@ -15,7 +15,7 @@ use axum::response::{IntoResponse as _, Response};
 use contracts::http::accounts_router;
 use contracts::{
     Account, AccountChange, Accounts, Call, CallError, CallResult, Credential, FeedCursor, NewCredential,
-    SaslAnswer, SaslStep, Scope, SecurityEvent, ServerId, Sub,
+    SaslAnswer, SaslStep, Scope, SecurityEvent, ServerId, ShownToken, Sub, TokenAnswer,
 };
 use futures_util::stream::BoxStream;
 use serde::Deserialize;
@@ -115,6 +115,10 @@ impl Accounts for OneAccount {
             },
             answer => answer,
         })
+    }
+
+    async fn token(&self, _: ShownToken) -> CallResult<TokenAnswer> {
+        Self::never()
     }
 
     async fn credential_used(&self, call: &Call, credential: Uuid, client: Option<String>) -> CallResult<()> {

@@ -30,6 +30,7 @@ mod sasl;
 mod secret;
 mod servers;
 mod sessions;
+mod shown;
 mod sign_in;
 mod sign_up;
 mod store;

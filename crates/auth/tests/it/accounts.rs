@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use contracts::{
     Account, AccountChange, Accounts, Call, CallError, CallResult, ChangeKind, Credential, FeedCursor,
-    NewCredential, Role, SaslAnswer, SaslStep, Scope, SecurityEvent, Status, Sub,
+    NewCredential, Role, SaslAnswer, SaslStep, Scope, SecurityEvent, ShownToken, Status, Sub,
+    TokenAnswer,
 };
 use entitlements::{Limits, Plan};
 use futures_util::StreamExt as _;
@@ -103,6 +104,9 @@ impl Accounts for Gate {
     }
 
     async fn sasl(&self, _: SaslStep) -> CallResult<SaslAnswer> {
+        unreachable!("sites do not ask")
+    }
+    async fn token(&self, _: ShownToken) -> CallResult<TokenAnswer> {
         unreachable!("sites do not ask")
     }
     async fn credential_used(&self, _: &Call, _: Uuid, _: Option<String>) -> CallResult<()> {

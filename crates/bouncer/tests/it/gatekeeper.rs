@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use contracts::{
     Account, AccountChange, Accounts, Call, CallError, CallResult, ChangeKind, Credential, DoorLogin,
-    FeedCursor, Login, NewCredential, SaslAnswer, SaslStep, Scope, SecurityEvent, Status, Sub,
+    FeedCursor, Login, NewCredential, SaslAnswer, SaslStep, Scope, SecurityEvent, ShownToken, Status, Sub,
+    TokenAnswer,
 };
 use entitlements::{Limits, Plan};
 use futures_util::StreamExt as _;
@@ -133,6 +134,10 @@ impl Accounts for Gatekeeper {
             },
             _ => SaslAnswer::Refused { text: "That password is wrong.".to_owned() },
         })
+    }
+
+    async fn token(&self, _: ShownToken) -> CallResult<TokenAnswer> {
+        panic!("the bouncer never asks this")
     }
 
     async fn credential_used(&self, _: &Call, _: Uuid, _: Option<String>) -> CallResult<()> {

@@ -19,7 +19,7 @@ use super::sse;
 use super::wire::{WireCall, WireError, answer};
 use crate::{
     Account, AccountChange, Accounts, Call, CallResult, Credential, FeedCursor, NewCredential, SaslAnswer,
-    SaslStep, Scope, SecurityEvent, Sub,
+    SaslStep, Scope, SecurityEvent, ShownToken, Sub, TokenAnswer,
 };
 
 pub use servers::irc_servers_router;
@@ -27,6 +27,11 @@ pub use servers::irc_servers_router;
 #[derive(Serialize, Deserialize)]
 struct Step {
     step: SaslStep,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Shown {
+    shown: ShownToken,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -88,6 +93,10 @@ impl Accounts for AccountsClient {
         self.0.call("accounts/sasl", &nobody(), true, &Step { step }).await
     }
 
+    async fn token(&self, shown: ShownToken) -> CallResult<TokenAnswer> {
+        self.0.call("accounts/token", &nobody(), true, &Shown { shown }).await
+    }
+
     async fn credential_used(&self, call: &Call, credential: Uuid, client: Option<String>) -> CallResult<()> {
         self.0.call("accounts/credential_used", call, false, &Used { credential, client }).await
     }
@@ -144,6 +153,7 @@ pub fn accounts_router(accounts: Arc<dyn Accounts>) -> Router {
     Router::new()
         .route("/internal/accounts/account", post(account))
         .route("/internal/accounts/sasl", post(sasl))
+        .route("/internal/accounts/token", post(token))
         .route("/internal/accounts/credential_used", post(credential_used))
         .route("/internal/accounts/credentials", post(credentials))
         .route("/internal/accounts/create_app_password", post(create_app_password))
@@ -162,6 +172,10 @@ async fn account(State(a): Service, WireCall(call): WireCall) -> Answer<Account>
 
 async fn sasl(State(a): Service, WireCall(call): WireCall, Json(args): Json<Step>) -> Answer<SaslAnswer> {
     answer(call.timeout, a.sasl(args.step)).await
+}
+
+async fn token(State(a): Service, WireCall(call): WireCall, Json(args): Json<Shown>) -> Answer<TokenAnswer> {
+    answer(call.timeout, a.token(args.shown)).await
 }
 
 async fn credential_used(State(a): Service, WireCall(call): WireCall, Json(args): Json<Used>) -> Answer<()> {

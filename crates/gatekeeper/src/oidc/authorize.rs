@@ -20,7 +20,7 @@ use crate::text::unbase64url;
 /// Seconds a code may be on its way.
 const CODE_SECONDS: i64 = 60;
 /// The scopes there are; others are left out of what is granted (RFC 6749 §3.3).
-const SCOPES: [&str; 5] = ["openid", "profile", "email", "irc", "offline_access"];
+const SCOPES: [&str; 6] = ["openid", "profile", "email", "irc", "upload", "offline_access"];
 
 /// What a relying party wishes, checked.
 #[derive(Clone, Debug)]

@@ -19,7 +19,7 @@ impl Gatekeeper {
             "jwks_uri": url("/jwks"),
             "introspection_endpoint": url("/introspect"),
             "end_session_endpoint": url("/logout"),
-            "scopes_supported": ["openid", "profile", "email", "irc", "offline_access"],
+            "scopes_supported": ["openid", "profile", "email", "irc", "upload", "offline_access"],
             "response_types_supported": ["code"],
             "response_modes_supported": ["query"],
             "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],

@@ -2,7 +2,9 @@
 
 use std::net::IpAddr;
 
-use contracts::{Accounts as _, CallError, DoorLogin, SaslAnswer, SaslPeer, SaslStep, Scope};
+use contracts::{
+    Accounts as _, CallError, DoorLogin, SaslAnswer, SaslPeer, SaslStep, Scope, ShownToken, TokenAnswer,
+};
 use irc::sasl::{OauthBearer, Plain};
 use irc::scram::{Client, NONCE_LEN};
 
@@ -200,6 +202,41 @@ async fn a_password_for_uploads_is_none_for_irc(world: World) {
     refusal(plain(&world, "alice", &made.secret).await);
 }
 
+async fn an_app_password_says_whose_an_upload_is_if_it_was_made_for_that(world: World) {
+    world.signed_up("alice").await;
+    let call = world.call("alice").await.changing();
+    let both = vec![Scope::Irc, Scope::Upload];
+    let made = world.gate.create_app_password(&call, "uploads".to_owned(), both).await.unwrap();
+    let only_irc = world.app_password("alice").await;
+    let show = async |secret: &str, username: Option<&str>| {
+        let shown = ShownToken {
+            secret: secret.to_owned(),
+            username: username.map(str::to_owned),
+            scope: Scope::Upload,
+            address: peer().address,
+        };
+        world.gate.token(shown).await.unwrap()
+    };
+    for username in [None, Some("alice"), Some("Alice")] {
+        let TokenAnswer::Good { account, credential } = show(&made.secret, username).await else {
+            panic!("{username:?} is refused");
+        };
+        assert_eq!((account.username.as_str(), credential), ("alice", made.credential.id));
+    }
+    for (secret, username) in [
+        (made.secret.as_str(), Some("bob")),
+        (only_irc.secret.as_str(), None),
+        ("kq7m-3xvd-91hf-tz0c-ap4w-e6ry-m2sn", None),
+        (PASSWORD, Some("alice")),
+        ("", None),
+    ] {
+        let answer = show(secret, username).await;
+        assert!(matches!(answer, TokenAnswer::Refused { .. }), "{username:?}");
+    }
+    world.gate.revoke_credential(&world.call("alice").await.changing(), made.credential.id).await.unwrap();
+    assert!(matches!(show(&made.secret, None).await, TokenAnswer::Refused { .. }));
+}
+
 async fn a_call_that_is_repeated_gets_its_first_answer_again(world: World) {
     world.signed_up("alice").await;
     let call = world.call("alice").await.changing();
@@ -226,5 +263,6 @@ on_both_engines!(
     an_address_that_keeps_failing_is_told_to_come_later_and_nobody_else_is,
     a_continuation_is_for_its_own_exchange_and_address,
     a_password_for_uploads_is_none_for_irc,
+    an_app_password_says_whose_an_upload_is_if_it_was_made_for_that,
     a_call_that_is_repeated_gets_its_first_answer_again,
 );

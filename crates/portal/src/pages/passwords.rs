@@ -107,7 +107,7 @@ pub(crate) async fn create(
         name => name.chars().take(64).collect(),
     };
     let call = viewer.changing(&form);
-    match app.accounts.create_app_password(&call, name, vec![Scope::Irc]).await {
+    match app.accounts.create_app_password(&call, name, vec![Scope::Irc, Scope::Upload]).await {
         Ok(new) => {
             app.nudge(viewer.account.sub);
             let cookie = Fresh::cookie(&app.keyring, viewer.account.sub, &new, now_s())

@@ -292,6 +292,10 @@ impl Accounts for Fake {
         Err(CallError::unavailable("No door here."))
     }
 
+    async fn token(&self, _: ShownToken) -> CallResult<TokenAnswer> {
+        Err(CallError::unavailable("No door here."))
+    }
+
     async fn credential_used(&self, _: &Call, _: Uuid, _: Option<String>) -> CallResult<()> {
         Ok(())
     }
