@@ -21,7 +21,7 @@ pub use accept::{Format, wants};
 pub use client_ip::{Cidr, ClientIp};
 pub use credentials::{bearer, cookie, set_cookie};
 pub use edge::Edge;
-pub use headers::{ContentSecurityPolicy, FormAction};
+pub use headers::{ContentSecurityPolicy, FormAction, ImagesFrom};
 pub use problem::Problem;
 pub use request_id::RequestId;
 pub use routes::{Route, Who};

@@ -39,6 +39,26 @@ impl IntoResponseParts for FormAction {
     }
 }
 
+/// Where a page's pictures come from besides its own origin. Part of an answer: `(ImagesFrom::origin(…), page)`.
+#[derive(Clone, Debug)]
+pub struct ImagesFrom(Origin);
+
+impl ImagesFrom {
+    /// This origin too.
+    pub fn origin(origin: Origin) -> Self {
+        Self(origin)
+    }
+}
+
+impl IntoResponseParts for ImagesFrom {
+    type Error = Infallible;
+
+    fn into_response_parts(self, mut res: ResponseParts) -> Result<ResponseParts, Infallible> {
+        res.extensions_mut().insert(self);
+        Ok(res)
+    }
+}
+
 /// A policy of its own for a page that cannot live with the common one (`sandbox` for what users uploaded).
 #[derive(Clone, Copy, Debug)]
 pub struct ContentSecurityPolicy(pub &'static str);
@@ -58,9 +78,14 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; f
 /// Sets what the answer has not said itself.
 pub(super) fn secure<B>(response: &mut Response<B>, https: bool) {
     let extra = response.extensions_mut().remove::<FormAction>().unwrap_or_default();
+    let images = response.extensions_mut().remove::<ImagesFrom>();
     let headers = response.headers_mut();
     if !headers.contains_key(CONTENT_SECURITY_POLICY) {
-        let policy = extra.0.iter().fold(POLICY.to_owned(), |policy, origin| format!("{policy} {origin}"));
+        let mut policy =
+            extra.0.iter().fold(POLICY.to_owned(), |policy, origin| format!("{policy} {origin}"));
+        if let Some(ImagesFrom(origin)) = images {
+            policy = policy.replace("img-src 'self'", &format!("img-src 'self' {origin}"));
+        }
         // An origin is printable ASCII; if it were not, the page does without it rather than without a policy.
         let value = HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static(POLICY));
         headers.insert(CONTENT_SECURITY_POLICY, value);
