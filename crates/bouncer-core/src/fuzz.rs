@@ -4,16 +4,18 @@ use std::collections::VecDeque;
 
 use uuid::Uuid;
 
+use crate::archive;
 use crate::entry::Meta;
 use crate::{
-    Answer, Attach, Cap, CapSet, Commit, ConnId, DeviceId, Effect, Input, NetworkId, NetworkSetup, Position,
-    Profile, QueryId, Stored, Ticket, User, WANTED_UPSTREAM,
+    Answer, Attach, Cap, CapSet, Commit, ConnId, DeviceId, Effect, Entry, Input, NetworkId, NetworkSetup,
+    Position, Profile, QueryId, Stored, Ticket, User, WANTED_UPSTREAM,
 };
 
 type Target = (&'static str, fn(&[u8]));
 
 /// The targets of this crate: name and body.
-pub const TARGETS: &[Target] = &[("bouncer_core", bouncer), ("entry_meta", meta)];
+pub const TARGETS: &[Target] =
+    &[("bouncer_core", bouncer), ("entry_meta", meta), ("archived_line", archived)];
 
 const NET: NetworkId = NetworkId(Uuid::from_u128(1));
 
@@ -117,6 +119,27 @@ fn whole(bytes: &[u8]) -> bool {
 pub fn meta(data: &[u8]) {
     let read = Meta::decode(data);
     assert_eq!(Meta::decode(&read.encode()), read);
+}
+
+/// A line that another program kept: what was read is written as a line, and read again.
+pub fn archived(data: &[u8]) {
+    let Some(read) = archive::read(data) else { return };
+    let entry = Entry {
+        kind: read.kind,
+        msgid: read.msgid.clone().unwrap_or_else(|| "ours".to_owned()).into(),
+        ts_ms: read.ts_ms.unwrap_or_default(),
+        from: read.from,
+        target: read.target,
+        body: read.body,
+        meta: read.meta,
+        buffers: Default::default(),
+        redacts: read.redacts,
+    };
+    let Some(line) = archive::write(&entry, b"#c") else { return };
+    assert!(memchr::memchr3(b'\r', b'\n', 0, &line).is_none(), "it is one line");
+    if let Some(again) = archive::read(&line) {
+        assert_eq!(again.kind, entry.kind);
+    }
 }
 
 /// Runs `data` as a script: each line's first byte says what the rest is.

@@ -139,6 +139,7 @@ impl Bouncer {
             well_known: well_known::list(deps.local, config.well_known.as_deref())?,
             only: config.account.map(Sub),
             held: std::sync::Mutex::new(held),
+            clearing: crate::moves::Clearing::default(),
             server_name: config.server_name.clone(),
             page_limit: config.page_limit,
             seen: SeenCursors::default(),

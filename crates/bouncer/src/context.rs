@@ -38,6 +38,8 @@ pub struct Context {
     pub only: Option<Sub>,
     /// Accounts that are kept away from here: they move, or live elsewhere.
     pub held: Mutex<HashMap<Sub, Hold>>,
+    /// Accounts that are being forgotten.
+    pub clearing: crate::moves::Clearing,
     /// The name the bouncer calls itself.
     pub server_name: String,
     /// The most lines of one page of history.
@@ -73,6 +75,11 @@ impl Context {
     /// Whether an account is held.
     pub fn is_held(&self, sub: Sub) -> bool {
         self.held().contains_key(&sub)
+    }
+
+    /// Whether an account is being moved.
+    pub fn is_on_the_way(&self, sub: Sub) -> bool {
+        matches!(self.held().get(&sub), Some(Hold::Moving))
     }
 
     /// Keeps an account away, also over a restart.

@@ -77,7 +77,8 @@ pub async fn prune(context: &Context) -> CallResult<()> {
         let page = context.store.users_after(after, PAGE).await?;
         let Some(last) = page.last() else { return Ok(()) };
         after = Some(last.sub);
-        for row in &page {
+        // What is counted at both ends of a move stays as it is until it is there.
+        for row in page.iter().filter(|row| !context.is_on_the_way(row.sub)) {
             let Some(before_ms) = kept_from(&row.account, service::clock::now_ms()) else { continue };
             match context.history.prune(AccountId(row.sub.0), before_ms).await {
                 Ok(0) => {}

@@ -1,83 +1,29 @@
 //! The trait `Moves`: an account packed for another bouncer, or taken from one.
 //!
-//! A parcel is JSON that only a bouncer reads: rows first, then each network's log in its order, then its markers and how
-//! far devices have seen it. Positions are this store's own, so they do not travel: a cursor is named by the line that
-//! comes after it.
+//! What is in a parcel says [`contracts::parcel`]. From a bouncer that knows less than this one comes only what is new
+//! there: it is laid to what was kept here.
+
+mod clear;
+mod count;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use bouncer_core::Cursor;
-use bytes::Bytes;
-use contracts::{
-    Call, CallError, CallResult, Hold, Moves, NetworkId, NetworkTally, Packed, Parcel, Sub, Tally,
-};
+use contracts::parcel::{Content, Line, MovedDevice, MovedNetwork, Seen, Text, unreadable};
+use contracts::{Call, CallError, CallResult, Checked, Counted, Hold, Moves, NetworkId, Packed, Parcel, Sub};
 use history::{AccountId, Buffer, Entry, Kind, NewEntry, Position, Since, StreamId};
-use ring::digest::{Context as Digest, SHA256};
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
 use crate::calls::{BouncerCalls, within};
 use crate::hub::Hub;
 use crate::log;
-use crate::store::moves::{MovedDevice, MovedNetwork};
+pub use clear::Clearing;
 
 /// The most entries of a parcel.
 const PIECE: usize = 250;
 /// A parcel is closed once it holds this many bytes.
 const FULL: usize = 512 * 1024;
-
-/// What is in a parcel.
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Content {
-    Rows { networks: Vec<MovedNetwork>, devices: Vec<MovedDevice>, sts: Vec<(String, u16, i64)> },
-    Log { network: NetworkId, entries: Vec<Line> },
-    Seen { network: NetworkId, markers: Vec<(Text, i64)>, cursors: Vec<Seen> },
-}
-
-/// An entry of the log.
-#[derive(Serialize, Deserialize)]
-struct Line {
-    ts_ms: i64,
-    source: Text,
-    kind: Kind,
-    target: Text,
-    buffers: Vec<Text>,
-    body: Text,
-    meta: Text,
-    msgid: String,
-    redacted: bool,
-}
-
-/// How far a device has seen a network: up to the line with this msgid, or everything.
-#[derive(Serialize, Deserialize)]
-struct Seen {
-    device: Uuid,
-    before: Option<String>,
-    ts_ms: i64,
-}
-
-/// Bytes as base64.
-#[derive(Clone, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
-struct Text(Bytes);
-
-impl From<Text> for String {
-    fn from(text: Text) -> Self {
-        STANDARD.encode(text.0)
-    }
-}
-
-impl TryFrom<String> for Text {
-    type Error = base64::DecodeError;
-
-    fn try_from(text: String) -> Result<Self, base64::DecodeError> {
-        Ok(Self(STANDARD.decode(text)?.into()))
-    }
-}
 
 /// Where the next parcel begins.
 #[derive(Serialize, Deserialize)]
@@ -87,20 +33,16 @@ enum At {
     Seen { network: NetworkId },
 }
 
-fn unreadable(error: &dyn std::fmt::Display) -> CallError {
-    tracing::error!(%error, "a parcel cannot be read");
-    CallError::unavailable("What one bouncer packed, the other cannot read. Both must be of one release.")
-}
-
 fn silent(error: &history::Error) -> CallError {
     CallError::unavailable(format!("The history does not answer right now: {error}."))
 }
 
 fn packed(content: &Content, next: Option<At>) -> CallResult<Packed> {
-    let json = |error: serde_json::Error| unreadable(&error);
+    let next = next.map(|next| serde_json::to_string(&next)).transpose();
     Ok(Packed {
-        parcel: Parcel(serde_json::to_string(content).map_err(json)?),
-        next: next.map(|next| serde_json::to_string(&next)).transpose().map_err(json)?,
+        parcel: content.packed()?,
+        lines: content.lines(),
+        next: next.map_err(|error| unreadable(&error))?,
     })
 }
 
@@ -147,7 +89,7 @@ impl BouncerCalls {
         for (entry, buffers) in found.map_err(|error| silent(&error))? {
             bytes += entry.body.len() + entry.meta.len() + entry.source.len();
             last = Some(entry.position.to_string());
-            entries.push(Line::of(entry, buffers));
+            entries.push(line_of(entry, buffers));
             if bytes > FULL {
                 break;
             }
@@ -188,18 +130,52 @@ impl BouncerCalls {
         let history = &self.hub.context().history;
         let (account, stream) = (AccountId(sub.0), StreamId(network.0));
         let writer = history.open_stream(account, stream).await.map_err(|error| silent(&error))?;
-        let redacted: Vec<String> =
-            lines.iter().filter(|line| line.redacted).map(|line| line.msgid.clone()).collect();
-        let entries = lines.into_iter().map(NewEntry::from).collect();
+        let taken_back =
+            |line: &Line| if line.redacted { Some(line.msgid.clone()) } else { line.redacts.clone() };
+        let redacted: Vec<String> = lines.iter().filter_map(taken_back).collect();
+        let entries = lines.into_iter().map(entry_of).collect::<CallResult<_>>()?;
         for stored in history.append(&writer, entries).await.map_err(|error| silent(&error))? {
             stored.map_err(|refused| {
                 CallError::unavailable(format!("A message could not be carried over: {refused}."))
             })?;
         }
         for msgid in redacted {
-            history.redact(account, stream, &msgid).await.map_err(|error| silent(&error))?;
+            match history.redact(account, stream, &msgid).await {
+                // What was taken back is not always kept here.
+                Ok(_) | Err(history::Error::NoSuchMessage) => {}
+                Err(error) => return Err(silent(&error)),
+            }
         }
         Ok(())
+    }
+
+    /// How much of a parcel is kept here.
+    async fn checked(&self, sub: Sub, content: Content) -> CallResult<Checked> {
+        let history = &self.hub.context().history;
+        let mut checked = Checked::default();
+        match content {
+            // Networks are not counted: they are compared by what is kept of each.
+            Content::Rows { .. } | Content::Returned { .. } => {}
+            Content::Log { network, entries } => {
+                let (account, stream) = (AccountId(sub.0), StreamId(network.0));
+                for line in entries {
+                    let kept = history.by_msgid(account, stream, &line.msgid).await;
+                    let kept = kept.map_err(|error| silent(&error))?;
+                    checked.lines += 1;
+                    checked.same += u64::from(kept.is_some_and(|entry| says(&entry, &line)));
+                }
+            }
+            Content::Seen { network, markers, .. } => {
+                let (account, stream) = (AccountId(sub.0), StreamId(network.0));
+                let kept = history.read_markers(account, stream).await.map_err(|error| silent(&error))?;
+                checked.markers = markers.len() as u64;
+                let read = markers.into_iter().filter(|(key, ts_ms)| {
+                    kept.iter().any(|(buffer, read_ms)| buffer.0 == key.0 && read_ms >= ts_ms)
+                });
+                checked.read = read.count() as u64;
+            }
+        }
+        Ok(checked)
     }
 
     async fn take_seen(
@@ -237,79 +213,42 @@ impl BouncerCalls {
         }
         Ok(context.store.keep_cursors(kept).await?)
     }
+}
 
-    async fn tally_of(&self, sub: Sub, network: NetworkId) -> CallResult<NetworkTally> {
-        let history = &self.hub.context().history;
-        let (account, stream) = (AccountId(sub.0), StreamId(network.0));
-        let (mut after, mut count, mut digest) = (None, 0, Digest::new(&SHA256));
-        loop {
-            let found = history.entries(account, stream, after, history::MAX_PAGE).await;
-            let found = found.map_err(|error| silent(&error))?;
-            let Some((last, _)) = found.last() else { break };
-            after = Some(last.position);
-            for (entry, buffers) in &found {
-                count += 1;
-                entry_into(&mut digest, entry, buffers);
-            }
-        }
-        let mut markers = history.read_markers(account, stream).await.map_err(|error| silent(&error))?;
-        markers.sort();
-        for (buffer, ts_ms) in &markers {
-            into(&mut digest, &buffer.0);
-            digest.update(&ts_ms.to_be_bytes());
-        }
-        let digest = digest.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(NetworkTally { id: network, entries: count, digest, markers: markers.len() as u64 })
+fn line_of(entry: Entry, buffers: Vec<Buffer>) -> Line {
+    Line {
+        ts_ms: entry.ts_ms,
+        source: Text(entry.source),
+        kind: entry.kind as u8,
+        target: Text(entry.target),
+        buffers: buffers.into_iter().map(|buffer| Text(buffer.0)).collect(),
+        body: Text(entry.body),
+        meta: Text(entry.meta),
+        msgid: entry.msgid,
+        redacted: entry.redacted,
+        redacts: None,
     }
 }
 
-impl Line {
-    fn of(entry: Entry, buffers: Vec<Buffer>) -> Self {
-        Self {
-            ts_ms: entry.ts_ms,
-            source: Text(entry.source),
-            kind: entry.kind,
-            target: Text(entry.target),
-            buffers: buffers.into_iter().map(|buffer| Text(buffer.0)).collect(),
-            body: Text(entry.body),
-            meta: Text(entry.meta),
-            msgid: entry.msgid,
-            redacted: entry.redacted,
-        }
-    }
+fn entry_of(line: Line) -> CallResult<NewEntry> {
+    let kind = Kind::ALL.into_iter().find(|kind| *kind as u8 == line.kind);
+    Ok(NewEntry {
+        ts_ms: Some(line.ts_ms),
+        source: line.source.0,
+        kind: kind.ok_or_else(|| unreadable(&"a line of an unknown kind"))?,
+        target: line.target.0,
+        buffers: line.buffers.into_iter().map(|buffer| Buffer(buffer.0)).collect(),
+        body: line.body.0,
+        meta: line.meta.0,
+        msgid: Some(line.msgid),
+    })
 }
 
-impl From<Line> for NewEntry {
-    fn from(line: Line) -> Self {
-        Self {
-            ts_ms: Some(line.ts_ms),
-            source: line.source.0,
-            kind: line.kind,
-            target: line.target.0,
-            buffers: line.buffers.into_iter().map(|buffer| Buffer(buffer.0)).collect(),
-            body: line.body.0,
-            meta: line.meta.0,
-            msgid: Some(line.msgid),
-        }
-    }
-}
-
-/// An entry as both ends count it. Its time is left out: a store may move it by milliseconds.
-fn entry_into(digest: &mut Digest, entry: &Entry, buffers: &[Buffer]) {
-    into(digest, entry.msgid.as_bytes());
-    for field in [&entry.source, &entry.target, &entry.body, &entry.meta] {
-        into(digest, field);
-    }
-    digest.update(&[entry.kind as u8, u8::from(entry.redacted)]);
-    let mut names: Vec<&Buffer> = buffers.iter().collect();
-    names.sort();
-    names.into_iter().for_each(|buffer| into(digest, &buffer.0));
-}
-
-/// With its length before it, so that no two lists of fields read the same.
-fn into(digest: &mut Digest, field: &[u8]) {
-    digest.update(&(field.len() as u64).to_be_bytes());
-    digest.update(field);
+/// Whether an entry is this line. Nothing is left to compare of one that was taken back.
+fn says(entry: &Entry, line: &Line) -> bool {
+    let same =
+        (entry.kind as u8, &entry.source, &entry.target) == (line.kind, &line.source.0, &line.target.0);
+    same && (entry.redacted || entry.body == line.body.0 && !line.redacted)
 }
 
 /// Ends what runs of an account that is held now, and waits until all of it is on disk.
@@ -363,13 +302,16 @@ impl Moves for BouncerCalls {
         self.must_be_held(sub)?;
         within(call, async move {
             let context = this.hub.context();
-            match serde_json::from_str(&parcel.0).map_err(|error| unreadable(&error))? {
+            match Content::of(&parcel)? {
                 Content::Rows { networks, devices, sts } => {
                     let account = context.accounts.account(&Call::new(sub, "bouncer")).await?;
                     context.store.keep_account(&account).await?;
                     context.store.put_networks(sub, &networks).await?;
                     context.store.put_devices(sub, &devices).await?;
                     Ok(context.store.put_sts(sub, &sts).await?)
+                }
+                Content::Returned { networks, gone } => {
+                    Ok(context.store.take_back(sub, networks, &gone).await?)
                 }
                 Content::Log { network, entries } => {
                     context.store.network(sub, network).await?;
@@ -384,68 +326,28 @@ impl Moves for BouncerCalls {
         .await
     }
 
-    async fn tally(&self, call: &Call) -> CallResult<Tally> {
+    async fn check(&self, call: &Call, parcel: Parcel) -> CallResult<Checked> {
         let this = self.clone();
         let sub = call.account;
-        self.hub.context().is_for(sub)?;
-        within(call, async move {
-            let mut networks = Vec::new();
-            for network in this.networks_of(sub).await? {
-                networks.push(this.tally_of(sub, network).await?);
-            }
-            let devices = this.hub.context().store.devices(sub).await?.len() as u64;
-            Ok(Tally { networks, devices })
-        })
-        .await
-    }
-
-    async fn clear(&self, call: &Call) -> CallResult<()> {
-        let hub = Arc::clone(&self.hub);
-        let sub = call.account;
         self.must_be_held(sub)?;
-        within(call, async move {
-            let context = hub.context();
-            context.history.delete_account(AccountId(sub.0)).await.map_err(|error| silent(&error))?;
-            Ok(context.store.forget(sub).await?)
-        })
-        .await
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, reason = "tests")]
-
-    use super::*;
-
-    #[test]
-    fn bytes_that_are_no_text_arrive_as_they_left() {
-        let all: Vec<u8> = (0..=255).collect();
-        let line = Line {
-            ts_ms: 7,
-            source: Text(Bytes::from_static(b"alice!a@h")),
-            kind: Kind::Privmsg,
-            target: Text(Bytes::from_static(b"#tea")),
-            buffers: vec![Text(Bytes::from(all.clone()))],
-            body: Text(Bytes::from(all.clone())),
-            meta: Text(Bytes::new()),
-            msgid: "id".to_owned(),
-            redacted: false,
-        };
-        let json = serde_json::to_string(&line).unwrap();
-        let entry = NewEntry::from(serde_json::from_str::<Line>(&json).unwrap());
-        assert_eq!((entry.body.to_vec(), entry.buffers[0].0.to_vec()), (all.clone(), all));
-        assert_eq!((entry.ts_ms, entry.msgid.as_deref()), (Some(7), Some("id")));
+        within(call, async move { this.checked(sub, Content::of(&parcel)?).await }).await
     }
 
-    #[test]
-    fn no_two_lists_of_fields_have_one_digest() {
-        let digest = |fields: &[&[u8]]| {
-            let mut digest = Digest::new(&SHA256);
-            fields.iter().for_each(|field| into(&mut digest, field));
-            digest.finish().as_ref().to_vec()
-        };
-        assert_ne!(digest(&[b"ab", b"c"]), digest(&[b"a", b"bc"]));
-        assert_ne!(digest(&[b"", b"a"]), digest(&[b"a", b""]));
+    async fn about(&self, call: &Call) -> CallResult<u64> {
+        self.hub.context().is_for(call.account)?;
+        let about = self.hub.context().history.about(AccountId(call.account.0)).await;
+        about.map_err(|error| silent(&error))
+    }
+
+    async fn count(&self, call: &Call, after: Option<String>) -> CallResult<Counted> {
+        let (this, of) = (self.clone(), call.clone());
+        self.hub.context().is_for(call.account)?;
+        within(call, async move { this.count_some(&of, after).await }).await
+    }
+
+    async fn clear(&self, call: &Call) -> CallResult<bool> {
+        let (hub, of) = (Arc::clone(&self.hub), call.clone());
+        self.must_be_held(call.account)?;
+        within(call, async move { hub.context().clearing.go_on(&hub, &of).await }).await
     }
 }

@@ -17,6 +17,7 @@ pub mod http;
 mod login;
 mod moves;
 mod networks;
+pub mod parcel;
 
 pub use accounts::*;
 pub use bouncers::*;

@@ -14,7 +14,8 @@
 //!   `/healthz`, `/readyz` (the admin socket answers), and `/state`: a [`SidecarState`] as JSON, which the operator asks
 //!   for with the bearer token in [`STATE_TOKEN_FILE`].
 //!
-//! It never writes to soju's tables except to prune, and holds no credentials for the API server.
+//! It never writes to soju's tables except to prune, and holds no credentials for the API server. Before soju's first start
+//! an account may move in, and while soju stands still it may move out: [`MovesConfig`].
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -36,6 +37,12 @@ pub const SOJU_FILE: &str = "soju.conf";
 pub const STATE_TOKEN_FILE: &str = "state-token";
 /// The message of the day in it.
 pub const MOTD_FILE: &str = "motd";
+/// The configuration of a move in it, while there is one.
+pub const MOVES_FILE: &str = "moves.json";
+/// What `app.kubernetes.io/name` of the Pods says that move an account.
+pub const MOVES_APP: &str = "soju-bouncer-move";
+/// What soju's own tool reads to make its tables, while an account is to move in.
+pub const TABLES_FILE: &str = "tables.conf";
 /// Where soju listens for its administrator.
 pub const ADMIN_SOCKET: &str = "/run/soju/admin";
 /// What the sidecar creates to have soju read its configuration anew. It is gone when soju was told.
@@ -82,6 +89,25 @@ pub enum PruneTarget {
     Sqlite(PathBuf),
     /// `postgres://…`, with the password.
     Postgres(Sealed),
+}
+
+/// What `ircnow soju-sidecar import` and `export` do: they move an account into a soju that was never started, or out of one
+/// that stands still, as the trait `Moves` of the services on [`MovesConfig::listen`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct MovesConfig {
+    /// Where they serve: the moves, and `/healthz` and `/readyz`.
+    pub listen: SocketAddr,
+    /// soju's database.
+    pub database: PruneTarget,
+    /// The account that may be moved.
+    pub account: String,
+    /// What soju calls its user.
+    pub username: String,
+    /// The bouncer's UID. Tokens are to be made for `bouncer-` and this.
+    pub bouncer: String,
+    /// Whose tokens are good.
+    pub issuer: String,
 }
 
 /// A user to make.

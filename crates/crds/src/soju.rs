@@ -59,6 +59,12 @@ server_spec! {
         .message("restore is only read when the bouncer is made"))]
     #[x_kube(validation = Rule::new("!has(self.restore) || self.database.engine == 'Sqlite' || self.engine == 'Ircnow'")
         .message("restore is for a volume: rows in PostgreSQL come back from a backup of the cluster"))]
+    #[x_kube(validation = Rule::new("!has(self.moving) || self.engine == 'Soju' && has(self.owner) && self.auth.method == 'OAuth2'")
+        .message("moving is for engine Soju with an owner: it is the owner's account that moves"))]
+    #[x_kube(validation = Rule::new("!has(self.moving) || self.moving != 'In' || has(oldSelf.moving) && oldSelf.moving == 'In'")
+        .message("an account moves in before soju's first start: moving: In cannot be asked for later"))]
+    #[x_kube(validation = Rule::new("!has(self.moving) || self.moving != 'In' || !has(self.restore)")
+        .message("an account moves into a bouncer that begins empty: leave out restore or moving"))]
     pub struct SojuBouncerSpec of SojuBouncer {
         /// Which program serves: `Soju`, or `Ircnow`, the bouncer of irc.now. It cannot be changed: the two keep their data
         /// in different ways.
@@ -99,6 +105,10 @@ server_spec! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[x_kube(validation = Rule::new("self == oldSelf").message("restore is only read when the bouncer is made"))]
         pub restore: Option<Restore>,
+        /// Takes its owner's account in or out, while soju stands still. `In` is for a new bouncer alone: soju starts for the
+        /// first time when this is taken away. With `Out` soju stops; it starts again, as it was, when this is taken away.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub moving: Option<Moving>,
     }
     as {
         /// Whom it belongs to. With an owner it is a dedicated bouncer, for this account alone; without one, for many.
@@ -127,6 +137,15 @@ pub enum Engine {
     Soju,
     /// `ircnow bouncer`.
     Ircnow,
+}
+
+/// Which way an account moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Moving {
+    /// Into a bouncer that was never started.
+    In,
+    /// Out of one that stands still.
+    Out,
 }
 
 /// How people prove who they are.

@@ -50,8 +50,12 @@ enum Command {
     ErgoOperator,
     /// Run beside Ergo in its Pod, by the file of `--config`.
     ErgoSidecar(ergo::SidecarArgs),
-    /// Run beside soju in its Pod, by the file of `--config`.
-    SojuSidecar,
+    /// Run beside soju in its Pod, by the file of `--config`; or move an account in before soju's first start, or out while
+    /// it stands still.
+    SojuSidecar {
+        #[command(subcommand)]
+        instead: Option<sidecar::Instead>,
+    },
     /// Run the role `soju-operator`: keeps every SojuBouncer of a Kubernetes cluster as its resource says.
     SojuOperator,
     /// Run the role `admission`: a webhook that says early what would come of a SojuBouncer or an ErgoNetwork.
@@ -94,7 +98,8 @@ impl Cli {
             Command::Portal => serving(roles::portal(common)),
             Command::ErgoOperator => serving(ergo::operator(common)),
             Command::ErgoSidecar(args) => serving(ergo::sidecar(common, args)),
-            Command::SojuSidecar => serving(sidecar::soju(common)),
+            Command::SojuSidecar { instead: None } => serving(sidecar::soju(common)),
+            Command::SojuSidecar { instead: Some(way) } => serving(sidecar::moves(common, way)),
             Command::SojuOperator => serving(roles::soju_operator(common)),
             Command::Admission => serving(admission::run(common)),
             Command::Admin(args) => serving(admin::run(common, args)),

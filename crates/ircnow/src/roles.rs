@@ -188,7 +188,6 @@ pub async fn hosting(common: Common) -> Result<()> {
     let dedicated = hosting::dedicated::Parts {
         host: cluster.bouncers(),
         moves: Arc::new(role.bouncer()),
-        shared: Arc::new(role.bouncer()),
         far: role.far(),
     };
     let hosting = wiring::hosting(&role.base, role.accounts(), cluster.networks(), dedicated).await?;

@@ -64,7 +64,6 @@ pub async fn run(common: Common, https: bool) -> Result<()> {
     let dedicated = hosting::dedicated::Parts {
         host: Arc::new(NoBouncers(NO_CLUSTER)),
         moves: bouncer.moves(),
-        shared: bouncer.calls(),
         far: Far::new(http.raw().clone(), Arc::new(NoBearer)),
     };
     let hosting = wiring::hosting(&base, gatekeeper.accounts(), networks, dedicated).await?;

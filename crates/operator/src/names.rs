@@ -15,6 +15,8 @@ pub struct Names {
     pub web: String,
     /// The Secret with the WebSocket's certificate, where its host name has one of its own.
     pub web_tls: String,
+    /// The job that moves an account, and its NetworkPolicy.
+    pub moving: String,
     /// The Secret with the database's password.
     pub database: String,
     /// The volume. The UID is in it: a namesake made later never gets the data of one that is gone.
@@ -42,6 +44,7 @@ impl Names {
             tls: format!("{name}-tls"),
             web: format!("{name}-web"),
             web_tls: format!("{name}-web-tls"),
+            moving: format!("{name}-move"),
             database: format!("{name}-database"),
             volume: format!("{name}-data-{short}"),
             last: format!("{name}-last-{short}"),
@@ -66,6 +69,7 @@ mod tests {
             tls,
             web,
             web_tls,
+            moving,
             database,
             volume,
             last,
@@ -73,7 +77,9 @@ mod tests {
             outside,
             postgres,
         } = &names;
-        for name in [main, public, config, tls, web, web_tls, database, volume, last, outside, postgres] {
+        for name in
+            [main, public, config, tls, web, web_tls, moving, database, volume, last, outside, postgres]
+        {
             assert!(name.len() <= 63, "{name}");
         }
         // The minute it was due in follows.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use contracts::{BouncerEngine, DedicatedId, DedicatedPhase, Reach, ServerAccess, ServerKind, Sub};
 use crds::SojuBouncer;
-use crds::sidecar::SIDECAR_PORT;
+use crds::sidecar::{MOVES_APP, SIDECAR_PORT};
 use crds::soju::Engine;
 use futures_util::stream::BoxStream;
 use hosting::dedicated::host::{BouncerHost, BouncerState, WantedBouncer};
@@ -19,6 +19,9 @@ use crate::cluster::Doors;
 use crate::config::Installation;
 use crate::resources::Resources;
 use crate::{spec, state};
+
+/// What tells Pods apart.
+const APP: &str = "app.kubernetes.io/name";
 
 /// The bouncers of the cluster.
 pub struct Bouncers {
@@ -47,7 +50,8 @@ impl Bouncers {
             async move {
                 let Some(id) = spec::bouncer_id(&object.name_any()) else { return };
                 let mut state = state::bouncer(&object);
-                if state.phase == DedicatedPhase::Ready && object.spec.engine == Engine::Ircnow {
+                let runs = state.phase == DedicatedPhase::Ready && object.spec.engine == Engine::Ircnow;
+                if runs || state::can_move(&object) {
                     state.reach = this.reach(&object).await;
                 }
                 this.states.tell(id, state, PartialEq::eq);
@@ -61,7 +65,7 @@ impl Bouncers {
         self.resources.follow(there, gone, || ready.ready()).await;
     }
 
-    /// The admin listener of the one Pod of a bouncer. No Service leads there, so that none leads out of the cluster.
+    /// The admin listener of the one Pod of a bouncer, or of the one that has the rows of a soju. No Service leads there, so that none leads out of the cluster.
     async fn reach(&self, object: &SojuBouncer) -> Option<Reach> {
         let uid = object.uid()?;
         let params = ListParams::default().labels(&format!("{}={uid}", operator::OWNER_UID));
@@ -72,7 +76,10 @@ impl Bouncers {
                 return None;
             }
         };
-        let pods = pods.into_iter().filter(|pod| pod.metadata.deletion_timestamp.is_none());
+        let moves = |pod: &Pod| pod.labels().get(APP).is_some_and(|name| name == MOVES_APP);
+        let pods = pods.into_iter().filter(|pod| {
+            pod.metadata.deletion_timestamp.is_none() && moves(pod) == object.spec.moving.is_some()
+        });
         let address = pods.filter_map(|pod| pod.status?.pod_ip).next()?;
         let host = if address.contains(':') { format!("[{address}]") } else { address };
         Some(Reach {

@@ -1,9 +1,9 @@
 //! A wish as a resource. No client: what is asked for can be read and compared.
 
-use contracts::{BouncerEngine, DedicatedId, HostedAccess, HostedId, HostedRole, NetworkSpec, Tls};
+use contracts::{BouncerEngine, DedicatedId, HostedAccess, HostedId, HostedRole};
 use crds::{ErgoNetworkSpec, SojuBouncerSpec};
 use hosting::Wanted;
-use hosting::dedicated::host::WantedBouncer;
+use hosting::dedicated::host::{Moving, WantedBouncer};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -114,7 +114,7 @@ pub fn operators(installation: &Installation, wanted: &Wanted) -> Value {
     })
 }
 
-/// The resource of a dedicated bouncer. What stands in `seed` and soju cannot do is left out: see [`seeded`].
+/// The resource of a dedicated bouncer.
 pub fn soju_bouncer(installation: &Installation, wanted: &WantedBouncer) -> Value {
     let mut spec = json!({
         "engine": match wanted.engine {
@@ -142,39 +142,15 @@ pub fn soju_bouncer(installation: &Installation, wanted: &WantedBouncer) -> Valu
     }
     if wanted.engine == BouncerEngine::Soju {
         spec["auth"] = json!({ "createUsers": true });
-        spec["users"] = json!([{
-            "username": wanted.username,
-            "networks": wanted.seed.iter().filter_map(seeded).take(50).collect::<Vec<_>>(),
-        }]);
+        // Networks come with the account, when it moves in; the sidecar sees to the user.
+        if let Some(moving) = wanted.moving {
+            spec["moving"] = json!(match moving {
+                Moving::In => "In",
+                Moving::Out => "Out",
+            });
+        }
     }
     object("SojuBouncer", &bouncer_name(wanted.id), installation, spec)
-}
-
-/// A network as soju is given it. Passwords stay behind, and a network whose certificate nobody checks is none for soju.
-pub fn seeded(network: &NetworkSpec) -> Option<Value> {
-    let scheme = match network.tls {
-        Tls::Verified | Tls::Pinned { .. } => "ircs",
-        Tls::Off => "irc+insecure",
-        Tls::Unverified => return None,
-    };
-    let host = if network.host.contains(':') { format!("[{}]", network.host) } else { network.host.clone() };
-    // A channel with a key needs it typed again.
-    let channels =
-        network.channels.iter().filter(|channel| channel.key.is_none() && channel.name.len() <= 100);
-    let mut seed = json!({
-        "name": network.name,
-        "address": format!("{scheme}://{host}:{}", network.port),
-        "nick": network.nick,
-        "enabled": network.enabled,
-        "channels": channels.take(100).map(|channel| json!({ "name": channel.name })).collect::<Vec<_>>(),
-    });
-    if !network.realname.is_empty() {
-        seed["realname"] = json!(network.realname.chars().take(128).collect::<String>());
-    }
-    if let Tls::Pinned { fingerprint } = &network.tls {
-        seed["fingerprint"] = json!(fingerprint);
-    }
-    Some(seed)
 }
 
 fn owner(sub: contracts::Sub, username: &str) -> Value {
@@ -227,7 +203,7 @@ pub fn bouncer_spec(spec: Value) -> Result<SojuBouncerSpec, serde_json::Error> {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
 
-    use contracts::{Sasl, SavedChannel, Sub};
+    use contracts::Sub;
     use crds::ergo::{Access, OperatorClass};
     use crds::soju::Engine;
     use hosting::KeptOperator;
@@ -289,23 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn soju_is_given_what_it_can_do_and_no_secret() {
-        let spec = |name: &str, tls| NetworkSpec {
-            name: name.into(),
-            host: "irc.example.org".into(),
-            port: 6697,
-            tls,
-            nick: "alice".into(),
-            realname: String::new(),
-            server_password: None,
-            sasl: Sasl::Password { account: "alice".into(), password: None },
-            channels: vec![
-                SavedChannel { name: "#open".into(), key: None },
-                SavedChannel { name: "#locked".into(), key: Some("hunter2".into()) },
-            ],
-            on_connect: vec!["PRIVMSG NickServ :IDENTIFY hunter2".into()],
-            enabled: true,
-        };
+    fn soju_stands_still_for_as_long_as_its_account_moves() {
         let wanted = WantedBouncer {
             id: DedicatedId(Uuid::from_u128(7)),
             owner: Sub(Uuid::from_u128(1)),
@@ -313,19 +273,19 @@ mod tests {
             plan: "pro".into(),
             hostname: "alice.irc.now".into(),
             engine: BouncerEngine::Soju,
-            seed: vec![spec("one", Tls::Verified), spec("two", Tls::Unverified)],
+            moving: Some(Moving::In),
             stopped: false,
         };
-        let mut object = soju_bouncer(&installation(), &wanted);
-        assert!(!object.to_string().contains("hunter2"));
-        let spec = bouncer_spec(object["spec"].take()).unwrap();
-        assert_eq!(spec.engine, Engine::Soju);
-        let networks = &spec.users[0].networks;
-        assert_eq!(networks.len(), 1);
-        assert_eq!(networks[0].address.as_str(), "ircs://irc.example.org:6697");
-        assert_eq!(networks[0].channels.len(), 1);
+        let spec = |wanted: &WantedBouncer| {
+            bouncer_spec(soju_bouncer(&installation(), wanted)["spec"].take()).unwrap()
+        };
+        let new = spec(&wanted);
+        assert_eq!((new.engine, new.moving), (Engine::Soju, Some(crds::soju::Moving::In)));
+        assert!(new.users.is_empty(), "networks come with the account");
+        let out = WantedBouncer { moving: Some(Moving::Out), ..wanted.clone() };
+        assert_eq!(spec(&out).moving, Some(crds::soju::Moving::Out));
+        assert_eq!(spec(&WantedBouncer { moving: None, ..wanted.clone() }).moving, None);
         let own = WantedBouncer { engine: BouncerEngine::Ircnow, ..wanted };
-        let spec = bouncer_spec(soju_bouncer(&installation(), &own)["spec"].take()).unwrap();
-        assert!(spec.users.is_empty(), "networks of the engine Ircnow are carried over");
+        assert_eq!(spec(&own).moving, None, "the engine Ircnow moves while it runs");
     }
 }

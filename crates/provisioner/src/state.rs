@@ -111,11 +111,20 @@ pub fn network(object: &ErgoNetwork) -> HostedState {
     }
 }
 
+/// Whether soju stands still and its rows can be taken in or out, as the resource asks for now.
+pub fn can_move(object: &SojuBouncer) -> bool {
+    let Some(status) = object.status.as_ref().filter(|_| object.spec.moving.is_some()) else { return false };
+    let of_now = status.observed_generation == object.metadata.generation;
+    of_now && status.conditions.iter().any(|is| is.type_ == "Moving" && is.status == "True")
+}
+
 /// How a bouncer is. Where it is reached is another's to say.
 pub fn bouncer(object: &SojuBouncer) -> BouncerState {
     let status = object.status.clone().unwrap_or_default();
     let (phase, detail) = match told(&status.conditions, object.spec.hostname.as_str()) {
         _ if object.spec.suspend => (DedicatedPhase::Suspended, None),
+        // What happens then is said of the move.
+        Told::OnItsWay(_) if object.spec.moving.is_some() => (DedicatedPhase::Starting, None),
         Told::Ready => (DedicatedPhase::Ready, None),
         Told::OnItsWay(words) => (DedicatedPhase::Starting, words),
         Told::Stuck(words) => (DedicatedPhase::Failing, Some(words)),

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crds::SojuBouncer;
 use crds::database::ClusterRef;
-pub use dereference::Facts;
+pub use dereference::{Facts, Movers};
 pub use operator::expose::Has;
 use operator::resources::Parent;
 use operator::{
@@ -33,9 +33,10 @@ pub static BOUNCER: Kind = Kind {
     reduce: operator::Facts::none,
 };
 
-static KINDS: [&Kind; 17] = [
+static KINDS: [&Kind; 18] = [
     &kinds::SECRET,
     &kinds::DEPLOYMENT,
+    &kinds::JOB,
     &kinds::SERVICE,
     &kinds::VOLUME_CLAIM,
     &kinds::NETWORK_POLICY,
@@ -63,6 +64,8 @@ pub mod condition {
     pub const CONFIG: &str = "ConfigApplied";
     /// Users and networks are made.
     pub const SEEDED: &str = "UsersSeeded";
+    /// soju stands still, and its rows can be taken in or out.
+    pub const MOVING: &str = "Moving";
     /// The messages take more room than the plan gives.
     pub const QUOTA: &str = "QuotaExceeded";
 }

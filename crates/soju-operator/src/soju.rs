@@ -1,15 +1,17 @@
 //! soju's own configuration, and the sidecar's, from a bouncer that was checked.
 
 use crds::sidecar::{
-    ADMIN_SOCKET, CONFIG_DIR, MOTD_FILE, PruneTarget, SIDECAR_PORT, SOJU_FILE, SOJU_METRICS_PORT, Sealed,
-    SidecarConfig, SidecarNetwork, SidecarSasl, SidecarUser, TLS_DIR,
+    ADMIN_SOCKET, CONFIG_DIR, MOTD_FILE, MovesConfig, PruneTarget, SIDECAR_PORT, SOJU_FILE,
+    SOJU_METRICS_PORT, Sealed, SidecarConfig, SidecarNetwork, SidecarSasl, SidecarUser, TLS_DIR,
 };
 use crds::soju::{AuthMethod, SeedNetwork, SeedUser};
 use crds::text::Origin;
+use operator::Error;
 use operator::secrets::percent_encoded;
 use secrecy::ExposeSecret as _;
 use url::Url;
 
+use crate::config::Installation;
 use crate::controller::validate::{Rows, Valid};
 use crate::scfg::{Document, Unwritable};
 
@@ -68,6 +70,14 @@ pub fn config(valid: &Valid) -> Result<SojuConfig, Unwritable> {
     }
     doc.add("listen", [format!("unix+admin://{ADMIN_SOCKET}")])?;
     doc.add("listen", [format!("http+prometheus://localhost:{SOJU_METRICS_PORT}")])?;
+    rows(valid, &mut doc)?;
+    let fixed = doc.text().to_owned();
+    rehashable(valid, &mut doc)?;
+    Ok(SojuConfig { text: doc.text().to_owned(), fixed })
+}
+
+/// Where soju's rows are.
+fn rows(valid: &Valid, doc: &mut Document) -> Result<(), Unwritable> {
     match &valid.rows {
         Rows::Sqlite => doc.add("db", ["sqlite3", SQLITE_FILE])?,
         Rows::Postgres(at) => doc.add(
@@ -84,10 +94,30 @@ pub fn config(valid: &Valid) -> Result<SojuConfig, Unwritable> {
             ],
         )?,
     }
-    doc.add("message-store", ["db"])?;
-    let fixed = doc.text().to_owned();
-    rehashable(valid, &mut doc)?;
-    Ok(SojuConfig { text: doc.text().to_owned(), fixed })
+    doc.add("message-store", ["db"])
+}
+
+/// What soju's own tool needs to make its tables.
+pub fn tables(valid: &Valid) -> Result<String, Unwritable> {
+    let mut doc = Document::default();
+    doc.add("hostname", [valid.spec.hostname.as_str()])?;
+    rows(valid, &mut doc)?;
+    Ok(doc.text().to_owned())
+}
+
+/// What the job needs that moves the owner's account.
+pub fn moves(installation: &Installation, uid: &str, valid: &Valid) -> Result<MovesConfig, Error> {
+    let missing = |what: &str| Error::Internal(format!("{what} was not checked"));
+    let issuer = installation.issuer_url.as_ref().ok_or_else(|| missing("the issuer"))?;
+    let owner = valid.spec.owner.as_ref().ok_or_else(|| missing("the owner"))?;
+    Ok(MovesConfig {
+        listen: ([0, 0, 0, 0], SIDECAR_PORT).into(),
+        database: prune(&valid.rows),
+        account: owner.sub.as_str().to_owned(),
+        username: owner.username.0.clone(),
+        bouncer: uid.to_owned(),
+        issuer: issuer.origin().ascii_serialization(),
+    })
 }
 
 fn rehashable(valid: &Valid, doc: &mut Document) -> Result<(), Unwritable> {

@@ -86,6 +86,11 @@ impl Default for Pace {
 
 /// Reads the configuration.
 pub fn read_config(path: &Path) -> Result<SidecarConfig, RunError> {
+    read(path)
+}
+
+/// Reads a file the operator wrote.
+pub(crate) fn read<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, RunError> {
     let text =
         std::fs::read(path).map_err(|source| RunError::Unreadable { path: path.to_owned(), source })?;
     serde_json::from_slice(&text).map_err(|error| RunError::Invalid {

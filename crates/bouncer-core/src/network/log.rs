@@ -24,22 +24,17 @@ pub(crate) fn kept_tags(line: &Line<'_>) -> Vec<(Text, Text)> {
     kept.take(MAX_TAGS).map(|(key, value)| (key.into(), value.into_boxed_slice())).collect()
 }
 
-impl Network {
-    /// When a line was said: the upstream's server-time, unless that lies in our future.
-    pub fn when(&self, cx: &Cx, line: &Line<'_>) -> i64 {
-        let said = line.tag("time").and_then(|time| crate::text::from_iso(&time));
-        said.map_or(cx.now_ms, |said| said.min(cx.now_ms))
-    }
+/// What an entry holds of a line.
+pub(crate) struct Parts {
+    pub target: Box<[u8]>,
+    pub body: Box<[u8]>,
+    pub meta: Meta,
+    pub redacts: Option<Box<str>>,
+}
 
-    /// The channel's buffer, or no buffer.
-    pub fn buffer(&self, name: &[u8]) -> Buffers {
-        smallvec![self.key(name)]
-    }
-
-    /// The entry of a line. `extra` and `body` are what follows the first parameter.
-    pub fn entry(&self, cx: &mut Cx, kind: Kind, line: &Line<'_>, buffers: Buffers) -> Entry {
-        let ts_ms = self.when(cx, line);
-        let msgid = line.tag("msgid").and_then(|id| String::from_utf8(id).ok()).filter(|id| usable_msgid(id));
+impl Parts {
+    /// `extra` and `body` are what follows the first parameter.
+    pub fn of(kind: Kind, line: &Line<'_>) -> Self {
         let body_at = match kind {
             Kind::Quit => 0,
             Kind::Kick | Kind::Redact => 2,
@@ -69,16 +64,42 @@ impl Network {
             _ => body.unwrap_or_default().into(),
         };
         let redacts = (kind == Kind::Redact).then(|| String::from_utf8_lossy(line.param(1)).as_ref().into());
+        Self { target: target.into(), body, meta, redacts }
+    }
+}
+
+/// The upstream's msgid, where it can be passed on.
+pub(crate) fn msgid_of(line: &Line<'_>) -> Option<String> {
+    line.tag("msgid").and_then(|id| String::from_utf8(id).ok()).filter(|id| usable_msgid(id))
+}
+
+impl Network {
+    /// When a line was said: the upstream's server-time, unless that lies in our future.
+    pub fn when(&self, cx: &Cx, line: &Line<'_>) -> i64 {
+        let said = line.tag("time").and_then(|time| crate::text::from_iso(&time));
+        said.map_or(cx.now_ms, |said| said.min(cx.now_ms))
+    }
+
+    /// The channel's buffer, or no buffer.
+    pub fn buffer(&self, name: &[u8]) -> Buffers {
+        smallvec![self.key(name)]
+    }
+
+    /// The entry of a line.
+    pub fn entry(&self, cx: &mut Cx, kind: Kind, line: &Line<'_>, buffers: Buffers) -> Entry {
+        let ts_ms = self.when(cx, line);
+        let msgid = msgid_of(line);
+        let parts = Parts::of(kind, line);
         Entry {
             kind,
             msgid: msgid.map_or_else(|| cx.ids.msgid(ts_ms), String::into_boxed_str),
             ts_ms,
             from: line.source.into(),
-            target: target.into(),
-            body,
-            meta: meta.encode(),
+            target: parts.target,
+            body: parts.body,
+            meta: parts.meta.encode(),
             buffers: if buffers.is_empty() { smallvec![NO_BUFFER.into()] } else { buffers },
-            redacts,
+            redacts: parts.redacts,
         }
     }
 

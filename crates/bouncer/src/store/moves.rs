@@ -1,15 +1,15 @@
-//! Rows of an account that moves: who is held, and networks and devices as another bouncer kept them.
+//! Rows of an account that moves: who is held, and networks and devices as another bouncer kept them, the same as this one
+//! or one that knows less.
 
 use bouncer_core::Cursor;
-use contracts::{Hold, NetworkId, Sub};
+use contracts::parcel::{MovedDevice, MovedNetwork, Private};
+use contracts::{Hold, NetworkId, NetworkSpec, Sasl, Sub, Tls};
 use irc_client::StsPolicy;
-use serde::{Deserialize, Serialize};
 use service::db::Migration;
 use sqlx::Row;
 use uuid::Uuid;
 
 use super::networks::NetworkRow;
-use super::secrets::Private;
 use super::{Store, StoreError, StoreResult, bytes, uuid};
 
 const TABLE: &str = "held";
@@ -22,31 +22,11 @@ pub(super) const MIGRATIONS: &[Migration] = &[Migration {
     postgres: "CREATE TABLE held (sub BYTEA PRIMARY KEY, why TEXT NOT NULL);",
 }];
 
-/// A network with its secrets, on its way from one bouncer to another.
-#[derive(Serialize, Deserialize)]
-pub struct MovedNetwork {
-    id: NetworkId,
-    spec: contracts::NetworkSpec,
-    private: Private,
-    version: i64,
-    created_at_us: i64,
-}
-
 impl From<NetworkRow> for MovedNetwork {
     fn from(row: NetworkRow) -> Self {
         let NetworkRow { id, spec, private, version, created_at_us, .. } = row;
         Self { id, spec, private, version, created_at_us }
     }
-}
-
-/// A device on its way.
-#[derive(Serialize, Deserialize)]
-pub struct MovedDevice {
-    pub id: Uuid,
-    pub credential: Uuid,
-    pub client: Option<String>,
-    pub software: Option<String>,
-    pub last_seen_us: i64,
 }
 
 impl Store {
@@ -112,6 +92,35 @@ impl Store {
         Ok(tx.commit().await?)
     }
 
+    /// Takes networks back from a bouncer that knows less of them. Those of `gone` stay, and are not connected.
+    pub async fn take_back(
+        &self,
+        sub: Sub,
+        networks: Vec<MovedNetwork>,
+        gone: &[NetworkId],
+    ) -> StoreResult<()> {
+        let mut kept = self.networks(sub).await?;
+        let mut back = Vec::with_capacity(networks.len());
+        for came in networks {
+            let network = match kept.iter().position(|row| row.id == came.id) {
+                Some(at) => merged(kept.swap_remove(at), came),
+                None => {
+                    let names = kept.iter().map(|row| &row.spec).chain(back.iter().map(spec));
+                    let names: Vec<String> =
+                        names.map(|spec| super::networks::name_key(&spec.name)).collect();
+                    new_to_us(came, &names)
+                }
+            };
+            back.push(network);
+        }
+        for row in kept.into_iter().filter(|row| gone.contains(&row.id)) {
+            let mut network = MovedNetwork::from(row);
+            network.spec.enabled = false;
+            back.push(network);
+        }
+        self.put_networks(sub, &back).await
+    }
+
     /// Puts devices in place that came from another bouncer.
     pub async fn put_devices(&self, sub: Sub, devices: &[MovedDevice]) -> StoreResult<()> {
         let mut tx = self.begin_for(sub).await?;
@@ -151,6 +160,89 @@ impl Store {
         }
         Ok(found)
     }
+}
+
+fn spec(network: &MovedNetwork) -> &NetworkSpec {
+    &network.spec
+}
+
+/// A network as it was kept here, with what may have changed at a bouncer that knows less of it. What cannot be used here
+/// changes nothing.
+fn merged(kept: NetworkRow, came: MovedNetwork) -> MovedNetwork {
+    let mut network = MovedNetwork::from(kept);
+    let (old, mut new) = (&network.spec, came.spec);
+    new.name.clone_from(&old.name);
+    if new.realname.is_empty() {
+        new.realname.clone_from(&old.realname);
+    }
+    if (&new.host, new.port) == (&old.host, old.port) && old.tls == Tls::Unverified {
+        // It could not be used there.
+        (new.tls, new.enabled) = (old.tls.clone(), old.enabled);
+    }
+    let mut private = came.private;
+    // What was too long for the other bouncer stayed here.
+    if network.private.on_connect.starts_with(&private.on_connect) {
+        new.on_connect.clone_from(&network.private.on_connect);
+    }
+    if new.sasl == Sasl::None && matches!(old.sasl, Sasl::Password { .. }) {
+        new.sasl.clone_from(&old.sasl);
+        private.sasl_password.clone_from(&network.private.sasl_password);
+    }
+    private.server_password = private.server_password.or_else(|| network.private.server_password.clone());
+    let Ok(new) = checked(new) else { return network };
+    if matches!(new.sasl, Sasl::External { .. }) && private.certificate.is_none() {
+        private.certificate.clone_from(&network.private.certificate);
+    }
+    let complete = match new.sasl {
+        Sasl::None => true,
+        Sasl::Password { .. } => private.sasl_password.is_some(),
+        Sasl::External { .. } => private.certificate.is_some(),
+    };
+    if complete {
+        private.on_connect.clone_from(&new.on_connect);
+        (network.spec, network.private) = (new, private);
+        network.version += 1;
+    }
+    network
+}
+
+/// A network that was made elsewhere, under a name that is free here. Its log needs a network to lie in, so one that could
+/// not be used here comes as one that is not connected, for its owner to put right.
+fn new_to_us(came: MovedNetwork, taken: &[String]) -> MovedNetwork {
+    let fits = |c: &char| c.is_ascii_alphanumeric() || ".-_".contains(*c);
+    let name: String =
+        came.spec.name.chars().filter(fits).skip_while(|c| !c.is_ascii_alphanumeric()).collect();
+    let name = if name.is_empty() { "network".to_owned() } else { name };
+    let numbered = (2..).map(|n: u32| format!("{}-{n}", name.get(..name.len().min(26)).unwrap_or(&name)));
+    let short = name.get(..name.len().min(32)).unwrap_or(&name).to_owned();
+    let mut names = std::iter::once(short).chain(numbered);
+    let free = names.find(|name| !taken.contains(&super::networks::name_key(name))).unwrap_or(name.clone());
+    let spec = NetworkSpec { name: free.clone(), ..came.spec };
+    match checked(spec) {
+        Ok(spec) => MovedNetwork { spec, ..came },
+        Err(_) => MovedNetwork {
+            spec: NetworkSpec {
+                name: free,
+                host: "network.invalid".to_owned(),
+                port: 6697,
+                tls: Tls::Verified,
+                nick: "nick".to_owned(),
+                realname: String::new(),
+                server_password: None,
+                sasl: Sasl::None,
+                channels: Vec::new(),
+                on_connect: Vec::new(),
+                enabled: false,
+            },
+            private: Private::default(),
+            ..came
+        },
+    }
+}
+
+/// A spec as it is kept. The other bouncer sent the same password the same way.
+fn checked(spec: NetworkSpec) -> Result<NetworkSpec, contracts::CallError> {
+    crate::spec::checked(spec, |_, _| true)
 }
 
 fn unreadable(error: &serde_json::Error) -> StoreError {

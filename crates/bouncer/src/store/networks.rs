@@ -7,7 +7,7 @@ use sqlx::Row;
 use sqlx::any::AnyRow;
 use uuid::Uuid;
 
-use super::secrets::{ClientCertificate, Private};
+use super::secrets::{Private, new_certificate};
 use super::{Asked, Store, StoreError, StoreResult, Tx, bytes, now_us, uuid};
 
 const TABLE: &str = "network";
@@ -356,7 +356,7 @@ pub(super) fn plain_of(spec: &NetworkSpec) -> StoreResult<String> {
 fn private_of(spec: &NetworkSpec, before: Private) -> StoreResult<Private> {
     let certificate = match (&spec.sasl, before.certificate) {
         (Sasl::External { .. }, Some(certificate)) => Some(certificate),
-        (Sasl::External { .. }, None) => Some(ClientCertificate::make()?),
+        (Sasl::External { .. }, None) => Some(new_certificate()?),
         (_, kept) => kept,
     };
     let sasl_password = match &spec.sasl {

@@ -2,7 +2,7 @@
 //! the lines sent on connect, which often hold a password too. Sealed as one.
 
 use contracts::NetworkId;
-use serde::{Deserialize, Serialize};
+pub use contracts::parcel::{ClientCertificate, Private};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
@@ -10,57 +10,21 @@ use super::{Store, StoreError, StoreResult};
 
 const TABLE: &str = "network";
 
-/// A client certificate made for one network, for SASL EXTERNAL.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ClientCertificate {
-    /// DER.
-    pub certificate: Vec<u8>,
-    /// PKCS #8 DER.
-    pub key: Vec<u8>,
-    /// SHA-256 of the certificate, lower-case hex.
-    pub fingerprint: String,
-}
-
-impl ClientCertificate {
-    /// A new one, signed by itself and named after nobody: networks know it by its fingerprint.
-    pub(super) fn make() -> StoreResult<Self> {
-        let key = rcgen::KeyPair::generate().map_err(|error| secret(&error))?;
-        let mut params = rcgen::CertificateParams::default();
-        params.distinguished_name = rcgen::DistinguishedName::new();
-        params.distinguished_name.push(rcgen::DnType::CommonName, "irc.now device");
-        params.not_after = rcgen::date_time_ymd(2100, 1, 1);
-        params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
-        let certificate = params.self_signed(&key).map_err(|error| secret(&error))?.der().to_vec();
-        let fingerprint = hex(ring::digest::digest(&ring::digest::SHA256, &certificate).as_ref());
-        Ok(Self { certificate, key: key.serialize_der(), fingerprint })
-    }
+/// A new client certificate, signed by itself and named after nobody: networks know it by its fingerprint.
+pub(super) fn new_certificate() -> StoreResult<ClientCertificate> {
+    let key = rcgen::KeyPair::generate().map_err(|error| secret(&error))?;
+    let mut params = rcgen::CertificateParams::default();
+    params.distinguished_name = rcgen::DistinguishedName::new();
+    params.distinguished_name.push(rcgen::DnType::CommonName, "irc.now device");
+    params.not_after = rcgen::date_time_ymd(2100, 1, 1);
+    params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
+    let certificate = params.self_signed(&key).map_err(|error| secret(&error))?.der().to_vec();
+    let fingerprint = hex(ring::digest::digest(&ring::digest::SHA256, &certificate).as_ref());
+    Ok(ClientCertificate { certificate, key: key.serialize_der(), fingerprint })
 }
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// The secret half of a network's row.
-#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Private {
-    /// The server password.
-    #[serde(default)]
-    pub server_password: Option<String>,
-    /// The password of the account on the network.
-    #[serde(default)]
-    pub sasl_password: Option<String>,
-    /// For EXTERNAL.
-    #[serde(default)]
-    pub certificate: Option<ClientCertificate>,
-    /// Raw lines sent after registration.
-    #[serde(default)]
-    pub on_connect: Vec<String>,
-}
-
-impl std::fmt::Debug for Private {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Private")
-    }
 }
 
 impl Store {

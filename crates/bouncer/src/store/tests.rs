@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use bouncer_core::{Cursor, Position};
+use contracts::parcel::{MovedDevice, MovedNetwork, Private};
 use contracts::{
     Account, Call, CallError, Hold, NetworkId, NetworkSpec, Sasl, SavedChannel, Status, Sub, Tls,
 };
@@ -14,7 +15,6 @@ use service::secrets::Keyring;
 use testkit::Part;
 use uuid::Uuid;
 
-use super::moves::{MovedDevice, MovedNetwork};
 use super::reseal::Resealed;
 use super::{Store, StoreError};
 
@@ -393,5 +393,61 @@ async fn networks_and_devices_that_moved_are_what_they_were_with_their_secrets()
         // Nobody takes a network over by its id.
         let mallory = known(&store, Limits::unlimited()).await;
         assert!(store.put_networks(mallory.sub, &[moved]).await.is_err());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_back_from_a_bouncer_that_knows_less_is_laid_to_what_was_kept() {
+    for Engine { store, .. } in engines().await {
+        let alice = known(&store, Limits::unlimited()).await;
+        let kept = store.add_network(&call(&alice), &alice, &spec("kept")).await.unwrap();
+        let open = NetworkSpec { tls: Tls::Unverified, ..spec("open") };
+        let open = store.add_network(&call(&alice), &alice, &open).await.unwrap();
+        let gone = store.add_network(&call(&alice), &alice, &spec("gone")).await.unwrap();
+        let back = |id: NetworkId, spec: NetworkSpec, password: Option<&str>| MovedNetwork {
+            id,
+            spec,
+            private: Private { sasl_password: password.map(str::to_owned), ..Private::default() },
+            version: 1,
+            created_at_us: 7,
+        };
+        let there = || {
+            let sasl = Sasl::Password { account: "alice".into(), password: None };
+            NetworkSpec { server_password: None, sasl, on_connect: Vec::new(), ..spec("kept") }
+        };
+        let cake = SavedChannel { name: "#cake".into(), key: None };
+        let another = NetworkId(Uuid::now_v7());
+        let unusable = NetworkId(Uuid::now_v7());
+        let came = || {
+            vec![
+                back(
+                    kept.id,
+                    NetworkSpec { nick: "al".into(), channels: vec![cake.clone()], ..there() },
+                    Some("new"),
+                ),
+                // It could not be connected there.
+                back(open.id, NetworkSpec { enabled: false, ..there() }, Some("hunter2")),
+                back(another, NetworkSpec { name: "Kept".into(), sasl: Sasl::None, ..there() }, None),
+                back(unusable, NetworkSpec { host: "unix:/x y".into(), name: "/!".into(), ..there() }, None),
+            ]
+        };
+        for _ in 0..2 {
+            store.take_back(alice.sub, came(), &[gone.id]).await.unwrap();
+        }
+        let now = store.networks(alice.sub).await.unwrap();
+        let of = |id: NetworkId| now.iter().find(|row| row.id == id).unwrap();
+        let row = of(kept.id);
+        assert_eq!(
+            (row.spec.name.as_str(), row.spec.nick.as_str(), &row.spec.channels),
+            ("kept", "al", &vec![cake])
+        );
+        assert_eq!(row.private.sasl_password.as_deref(), Some("new"));
+        assert_eq!(row.private.server_password.as_deref(), Some("open sesame"), "what stayed here stays");
+        assert_eq!(row.spec.on_connect, spec("kept").on_connect);
+        assert_eq!((&of(open.id).spec.tls, of(open.id).spec.enabled), (&Tls::Unverified, true));
+        assert!(!of(gone.id).spec.enabled, "it has its history, and is not connected");
+        assert_eq!(of(another).spec.name, "Kept-2");
+        assert_eq!((of(unusable).spec.name.as_str(), of(unusable).spec.enabled), ("network", false));
+        assert_eq!(now.len(), 5);
     }
 }

@@ -11,6 +11,7 @@ mod accounts;
 mod calls;
 mod devices;
 mod gatekeeper;
+mod hosted;
 mod moving;
 mod trouble;
 mod upstreams;

@@ -25,7 +25,7 @@ async fn carry(from: &World, to: &World, call: &Call) -> Tally {
     let (left, right) = (from.moves(), to.moves());
     right.hold(call, Hold::Moving).await.unwrap();
     left.hold(call, Hold::Moving).await.unwrap();
-    right.clear(call).await.unwrap();
+    while !right.clear(call).await.unwrap() {}
     let mut parcels = 0;
     let mut after = None;
     loop {
@@ -46,7 +46,7 @@ async fn carry(from: &World, to: &World, call: &Call) -> Tally {
     let hostname = "alice.irc.example".to_owned();
     left.hold(call, Hold::MovedTo { hostname }).await.unwrap();
     right.let_go(call).await.unwrap();
-    left.clear(call).await.unwrap();
+    while !left.clear(call).await.unwrap() {}
     tally
 }
 

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bouncer::{Addresses, Bouncer, Config, Deps};
-use contracts::{Bouncers, Call, Moves, Network, NetworkSpec, Phase, Sasl, SavedChannel, Tls};
+use contracts::{
+    Bouncers, Call, Moves, Network, NetworkId, NetworkSpec, Phase, Sasl, SavedChannel, Sub, Tls,
+};
 use service::config::Source;
 use service::db::Database;
 use service::dialer::{DialConfig, Guarded, HostPort};
@@ -117,6 +119,47 @@ impl World {
 
     pub fn moves(&self) -> Arc<dyn Moves> {
         self.bouncer.as_ref().unwrap().0.moves()
+    }
+
+    /// Its doors for the other services.
+    pub fn internal(&self) -> axum::Router {
+        self.bouncer.as_ref().unwrap().0.internal()
+    }
+
+    /// Puts lines into a network's log, as if somebody had said them in #tea, and marks it read.
+    pub async fn put_lines(&mut self, sub: Sub, network: NetworkId, count: usize) {
+        self.stop().await;
+        let file = self.folder.path().join("data/bouncer/history.db");
+        let log = history::History::open_sqlite(&file, history::Options::default()).await.unwrap();
+        let (account, stream) = (history::AccountId(sub.0), history::StreamId(network.0));
+        let writer = log.open_stream(account, stream).await.unwrap();
+        let first = service::clock::now_ms() - 10 * i64::try_from(count).unwrap();
+        let line = |n: usize| history::NewEntry {
+            ts_ms: Some(first + 10 * i64::try_from(n).unwrap()),
+            source: "bob!bob@example.org".into(),
+            kind: history::Kind::Privmsg,
+            target: "#tea".into(),
+            buffers: [history::Buffer::from("#tea")].into_iter().collect(),
+            body: format!("the line with the number {n}").into(),
+            meta: bytes::Bytes::new(),
+            msgid: Some(format!("line-{n}")),
+        };
+        let all: Vec<usize> = (0..count).collect();
+        for some in all.chunks(history::MAX_BATCH) {
+            for stored in log.append(&writer, some.iter().copied().map(line).collect()).await.unwrap() {
+                stored.unwrap();
+            }
+        }
+        log.set_read_marker(account, stream, &history::Buffer::from("#tea"), first).await.unwrap();
+        log.close().await;
+        self.start().await;
+    }
+
+    /// The ids of everything in its log, in their order.
+    pub async fn msgids(&self) -> Vec<String> {
+        let log = self.database("history.db").await;
+        let found = sqlx::query_scalar("SELECT coalesce(msgid, '') FROM entry ORDER BY epoch, offset");
+        found.fetch_all(log.pool()).await.unwrap()
     }
 
     pub fn addresses(&self) -> Addresses {

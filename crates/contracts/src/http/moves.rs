@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::bouncers::BouncersClient;
 use super::wire::{WireCall, WireError, answer};
-use crate::{Call, CallResult, Hold, Moves, Packed, Parcel, Tally};
+use crate::{Call, CallResult, Checked, Counted, Hold, Moves, Packed, Parcel};
 
 /// The most bytes of a parcel on the wire.
 const LARGEST: usize = 8 * 1024 * 1024;
@@ -49,11 +49,19 @@ impl Moves for BouncersClient {
         self.0.call("moves/unpack", call, false, &Taken { parcel }).await
     }
 
-    async fn tally(&self, call: &Call) -> CallResult<Tally> {
-        self.0.call("moves/tally", call, false, &()).await
+    async fn check(&self, call: &Call, parcel: Parcel) -> CallResult<Checked> {
+        self.0.call("moves/check", call, false, &Taken { parcel }).await
     }
 
-    async fn clear(&self, call: &Call) -> CallResult<()> {
+    async fn about(&self, call: &Call) -> CallResult<u64> {
+        self.0.call("moves/about", call, false, &()).await
+    }
+
+    async fn count(&self, call: &Call, after: Option<String>) -> CallResult<Counted> {
+        self.0.call("moves/count", call, false, &After { after }).await
+    }
+
+    async fn clear(&self, call: &Call) -> CallResult<bool> {
         self.0.call("moves/clear", call, false, &()).await
     }
 }
@@ -68,7 +76,9 @@ pub fn moves_router(moves: Arc<dyn Moves>) -> Router {
         .route("/internal/moves/let_go", post(let_go))
         .route("/internal/moves/pack", post(pack))
         .route("/internal/moves/unpack", post(unpack).layer(DefaultBodyLimit::max(LARGEST)))
-        .route("/internal/moves/tally", post(tally))
+        .route("/internal/moves/check", post(check).layer(DefaultBodyLimit::max(LARGEST)))
+        .route("/internal/moves/about", post(about))
+        .route("/internal/moves/count", post(count))
         .route("/internal/moves/clear", post(clear))
         .with_state(moves)
 }
@@ -89,10 +99,18 @@ async fn unpack(State(m): Service, WireCall(call): WireCall, Json(args): Json<Ta
     answer(call.timeout, m.unpack(&call, args.parcel)).await
 }
 
-async fn tally(State(m): Service, WireCall(call): WireCall) -> Answer<Tally> {
-    answer(call.timeout, m.tally(&call)).await
+async fn check(State(m): Service, WireCall(call): WireCall, Json(args): Json<Taken>) -> Answer<Checked> {
+    answer(call.timeout, m.check(&call, args.parcel)).await
 }
 
-async fn clear(State(m): Service, WireCall(call): WireCall) -> Answer<()> {
+async fn about(State(m): Service, WireCall(call): WireCall) -> Answer<u64> {
+    answer(call.timeout, m.about(&call)).await
+}
+
+async fn count(State(m): Service, WireCall(call): WireCall, Json(args): Json<After>) -> Answer<Counted> {
+    answer(call.timeout, m.count(&call, args.after)).await
+}
+
+async fn clear(State(m): Service, WireCall(call): WireCall) -> Answer<bool> {
     answer(call.timeout, m.clear(&call)).await
 }

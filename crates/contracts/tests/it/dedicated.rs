@@ -94,8 +94,8 @@ impl Moves for Fake {
             return Err(CallError::Conflict { message: "This account is not held.".to_owned() });
         }
         Ok(match after {
-            None => Packed { parcel: Parcel("one".to_owned()), next: Some("two".to_owned()) },
-            Some(after) => Packed { parcel: Parcel(after), next: None },
+            None => Packed { parcel: Parcel("one".to_owned()), lines: 1, next: Some("two".to_owned()) },
+            Some(after) => Packed { parcel: Parcel(after), lines: 1, next: None },
         })
     }
 
@@ -104,13 +104,29 @@ impl Moves for Fake {
         Ok(())
     }
 
-    async fn tally(&self, _: &Call) -> CallResult<Tally> {
-        Ok(Tally { networks: Vec::new(), devices: self.parcels.lock().unwrap().len() as u64 })
+    async fn check(&self, _: &Call, parcel: Parcel) -> CallResult<Checked> {
+        let kept = u64::from(self.parcels.lock().unwrap().contains(&parcel));
+        Ok(Checked { lines: 1, same: kept, ..Checked::default() })
     }
 
-    async fn clear(&self, _: &Call) -> CallResult<()> {
-        self.parcels.lock().unwrap().clear();
-        Ok(())
+    async fn about(&self, _: &Call) -> CallResult<u64> {
+        Ok(self.parcels.lock().unwrap().len() as u64)
+    }
+
+    /// One at a time.
+    async fn count(&self, _: &Call, after: Option<String>) -> CallResult<Counted> {
+        let counted = after.map_or(0, |after| after.parse().unwrap());
+        let all = self.parcels.lock().unwrap().len();
+        let devices = all.min(counted + 1);
+        let next = (devices < all).then(|| devices.to_string());
+        Ok(Counted { tally: Tally { networks: Vec::new(), devices: devices as u64 }, next })
+    }
+
+    /// One at a time.
+    async fn clear(&self, _: &Call) -> CallResult<bool> {
+        let mut parcels = self.parcels.lock().unwrap();
+        parcels.pop();
+        Ok(parcels.is_empty())
     }
 }
 
@@ -155,9 +171,16 @@ async fn moves_what_is_held(moves: &dyn Moves) {
     let second = moves.pack(&call(), first.next.clone()).await.unwrap();
     assert_eq!((first.parcel.0.as_str(), second.parcel.0.as_str(), second.next), ("one", "two", None));
     // As large as a parcel gets.
-    moves.unpack(&call(), Parcel("x".repeat(3 * 1024 * 1024))).await.unwrap();
+    let large = Parcel("x".repeat(3 * 1024 * 1024));
+    assert!(!moves.check(&call(), large.clone()).await.unwrap().is_whole());
+    moves.unpack(&call(), large.clone()).await.unwrap();
+    assert!(moves.check(&call(), large).await.unwrap().is_whole());
     assert_eq!(moves.tally(&call()).await.unwrap().devices, 1);
-    moves.clear(&call()).await.unwrap();
+    moves.unpack(&call(), Parcel("more".to_owned())).await.unwrap();
+    assert_eq!(moves.about(&call()).await.unwrap(), 2);
+    assert_eq!(moves.tally(&call()).await.unwrap().devices, 2, "both are counted, in two calls");
+    assert!(!moves.clear(&call()).await.unwrap(), "one is left");
+    assert!(moves.clear(&call()).await.unwrap());
     assert_eq!(moves.tally(&call()).await.unwrap(), Tally::default());
     moves.let_go(&call()).await.unwrap();
     assert!(moves.pack(&call(), None).await.is_err());

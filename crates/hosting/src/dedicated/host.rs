@@ -1,7 +1,7 @@
 //! What runs dedicated bouncers: `SojuBouncer` resources in a cluster, or nothing.
 
 use async_trait::async_trait;
-use contracts::{BouncerEngine, DedicatedId, DedicatedPhase, HostedAddress, NetworkSpec, Reach, Sub};
+use contracts::{BouncerEngine, DedicatedId, DedicatedPhase, HostedAddress, Reach, Sub};
 use futures_util::stream::{self, BoxStream, StreamExt as _};
 
 use crate::HostError;
@@ -21,10 +21,19 @@ pub struct WantedBouncer {
     pub hostname: String,
     /// Which program serves it.
     pub engine: BouncerEngine,
-    /// What soju is given before its first start; networks of the engine Ircnow are carried over.
-    pub seed: Vec<NetworkSpec>,
+    /// soju stands still, and its rows are taken in or out. The engine Ircnow moves while it runs.
+    pub moving: Option<Moving>,
     /// Whether it is stopped; everything it keeps stays.
     pub stopped: bool,
+}
+
+/// Which way an account moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moving {
+    /// Into a bouncer that was never started.
+    In,
+    /// Out of one that stands still.
+    Out,
 }
 
 /// How a dedicated bouncer is.
@@ -38,7 +47,7 @@ pub struct BouncerState {
     pub address: Option<HostedAddress>,
     /// Where browsers connect.
     pub websocket: Option<String>,
-    /// Where the other services reach it, while it runs.
+    /// Where the other services reach it: while it runs, and soju only while its account moves.
     pub reach: Option<Reach>,
 }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use auth::AccountCache;
 use contracts::http::Far;
 use contracts::{
-    Account, BouncerEngine, Bouncers, Call, CallError, CallResult, ChangeKind, DedicatedBouncer, DedicatedId,
+    Account, BouncerEngine, Call, CallError, CallResult, ChangeKind, DedicatedBouncer, DedicatedId,
     DedicatedPhase, DedicatedStage, Hold, Moves, Status, Sub,
 };
 use entitlements::Limit;
@@ -20,8 +20,8 @@ use service::shutdown::Shutdown;
 use tokio::sync::Notify;
 
 use super::board::Board;
-use super::carry::carry;
-use super::host::{BouncerHost, BouncerState, WantedBouncer};
+use super::carry::{self, How};
+use super::host::{BouncerHost, BouncerState, Moving, WantedBouncer};
 use super::store::{DedicatedRow, Store};
 use crate::metrics::{Direction, HostingMetrics};
 
@@ -31,8 +31,18 @@ const SOON: Duration = Duration::from_secs(2);
 const SWEEP: Duration = Duration::from_secs(120);
 /// How long a move that failed waits, with everything served where it was.
 const AFTER_FAILURE: Duration = Duration::from_secs(20);
+/// How long a move that makes no step is tried before it has failed.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a soju stands still for nobody being there to hand its rows over.
+const LONGEST_STOP: Duration = Duration::from_secs(300);
+/// How long it serves again before it is stopped once more.
+const BETWEEN_STOPS: Duration = Duration::from_secs(900);
+/// What is said then.
+const NOT_READ: &str = "What your soju keeps cannot be read right now. It serves you as before, nothing was changed, and the move is tried again.";
 /// How long a step of a move may take.
 const STEP: Duration = Duration::from_secs(60);
+/// For how long steps are taken before row and account are looked at again.
+const SLICE: Duration = Duration::from_secs(2);
 
 /// What dedicated bouncers are wired to.
 pub struct Parts {
@@ -40,8 +50,6 @@ pub struct Parts {
     pub host: Arc<dyn BouncerHost>,
     /// The shared bouncer, for moves.
     pub moves: Arc<dyn Moves>,
-    /// The shared bouncer, for what it keeps.
-    pub shared: Arc<dyn Bouncers>,
     /// The way to each of them.
     pub far: Far,
 }
@@ -57,14 +65,36 @@ pub struct Keeper {
     pub(crate) metrics: HostingMetrics,
     states: Arc<Mutex<BTreeMap<DedicatedId, BouncerState>>>,
     owners: Arc<Mutex<BTreeMap<DedicatedId, Sub>>>,
+    attempts: Arc<Mutex<BTreeMap<DedicatedId, Attempt>>>,
     bells: Arc<Mutex<BTreeMap<Sub, Arc<Notify>>>>,
+    /// Since when a move makes no step.
+    stuck: Arc<Mutex<BTreeMap<Sub, Instant>>>,
     shutdown: Shutdown,
+}
+
+/// A move out of a soju, which stands still for it.
+#[derive(Clone, Copy)]
+enum Attempt {
+    Began(Instant),
+    Failed(Instant),
 }
 
 /// When a bouncer is looked at again.
 enum Next {
     Again(Duration),
     Gone,
+}
+
+/// How far a move came in one look.
+enum Carried {
+    /// Everything is there, and both ends say so.
+    All,
+    /// Some more of it.
+    Some,
+    /// A step was not taken; it is tried again.
+    Waits,
+    /// It has to begin anew.
+    Failed,
 }
 
 impl Keeper {
@@ -85,7 +115,9 @@ impl Keeper {
             metrics: HostingMetrics::default(),
             states: Arc::default(),
             owners: Arc::default(),
+            attempts: Arc::default(),
             bells: Arc::default(),
+            stuck: Arc::default(),
             shutdown: shutdown.clone(),
         })
     }
@@ -153,7 +185,7 @@ impl Keeper {
                     if !std::mem::replace(&mut failing, true) {
                         tracing::warn!(%sub, %error, "a dedicated bouncer is not as it should be; trying again");
                     }
-                    self.say(sub, &error);
+                    self.say(sub, error.to_string());
                     SOON
                 }
             };
@@ -204,10 +236,12 @@ impl Keeper {
 
     async fn make(&self, row: &DedicatedRow, account: &Account) -> CallResult<Next> {
         self.keep_server(row, account, false).await?;
-        let there = self.state(row.id).is_some_and(|state| {
-            state.phase == DedicatedPhase::Ready
-                && (state.reach.is_some() || row.engine == BouncerEngine::Soju)
-        });
+        // soju is not started before the account is there; then it is reached all the same.
+        let runs = |state: BouncerState| {
+            (state.phase == DedicatedPhase::Ready || row.engine == BouncerEngine::Soju)
+                && state.reach.is_some()
+        };
+        let there = self.state(row.id).is_some_and(runs);
         if there && account.status == Status::Active {
             return self.begin(row, DedicatedStage::MovingIn).await;
         }
@@ -217,14 +251,12 @@ impl Keeper {
     async fn move_in(&self, row: &DedicatedRow, account: &Account) -> CallResult<Next> {
         self.keep_server(row, account, false).await?;
         let (shared, call) = (&self.parts.moves, step(row.sub));
-        if row.engine == BouncerEngine::Ircnow {
-            let Some(there) = self.there(row) else { return Ok(Next::Again(SOON)) };
-            let began = Instant::now();
-            let carried = carry(&**shared, &there, &call).await;
-            self.metrics.moved(Direction::In, carried.is_ok(), began.elapsed());
-            if let Err(error) = carried {
-                tracing::warn!(sub = %row.sub, %error, "a move to a dedicated bouncer failed");
-                self.say(row.sub, &error);
+        let Some(there) = self.there(row) else { return Ok(Next::Again(SOON)) };
+        match self.carry(row, &**shared, &there, Direction::In).await? {
+            Carried::All => {}
+            Carried::Some => return Ok(Next::Again(Duration::ZERO)),
+            Carried::Waits => return Ok(Next::Again(SOON)),
+            Carried::Failed => {
                 shared.let_go(&call).await?;
                 return Ok(Next::Again(AFTER_FAILURE));
             }
@@ -239,48 +271,110 @@ impl Keeper {
         if row.settled {
             return Ok(Next::Again(SWEEP));
         }
-        if row.engine == BouncerEngine::Ircnow {
-            let Some(there) = self.there(row) else { return Ok(Next::Again(SOON)) };
-            let call = step(row.sub);
-            there.let_go(&call).await?;
-            // Only now: everything is there, and served there.
-            self.parts.moves.clear(&call).await?;
+        let Some(there) = self.there(row) else { return Ok(Next::Again(SOON)) };
+        let call = step(row.sub);
+        there.let_go(&call).await?;
+        // Only now: everything is there, and served there. What soju cannot keep stays here.
+        if row.engine == BouncerEngine::Ircnow && !self.parts.moves.clear(&call).await? {
+            return Ok(Next::Again(SOON));
         }
         self.store.settled(row).await?;
-        Ok(Next::Again(SWEEP))
+        Ok(Next::Again(Duration::ZERO))
     }
 
     async fn move_out(&self, row: &DedicatedRow, account: &Account) -> CallResult<Next> {
-        if row.engine == BouncerEngine::Soju {
-            // What soju keeps stays with it; the shared bouncer has everything as it was.
-            return self.begin(row, DedicatedStage::Leaving).await;
+        if row.engine == BouncerEngine::Soju && self.rests(row.id) {
+            // Served there as before, until the next attempt.
+            self.keep_server_for(row, account, account.status != Status::Active, None).await?;
+            return Ok(Next::Again(SOON));
         }
         // A suspended account's runs for as long as it takes to empty it; nobody gets in.
         self.keep_server(row, account, false).await?;
-        let Some(there) = self.there(row) else { return Ok(Next::Again(SOON)) };
+        let Some(there) = self.there(row) else { return Ok(self.out_of_reach(row)) };
         let (shared, call) = (&self.parts.moves, step(row.sub));
-        let began = Instant::now();
-        let carried = carry(&there, &**shared, &call).await;
-        self.metrics.moved(Direction::Out, carried.is_ok(), began.elapsed());
-        if let Err(error) = carried {
-            tracing::warn!(sub = %row.sub, %error, "a move from a dedicated bouncer failed");
-            self.say(row.sub, &error);
-            there.let_go(&call).await?;
-            shared.hold(&call, Hold::MovedTo { hostname: self.hostname(&row.label) }).await?;
-            return Ok(Next::Again(AFTER_FAILURE));
+        match self.carry(row, &there, &**shared, Direction::Out).await? {
+            Carried::All => {}
+            Carried::Some => return Ok(Next::Again(Duration::ZERO)),
+            Carried::Waits => return Ok(Next::Again(SOON)),
+            Carried::Failed => {
+                there.let_go(&call).await?;
+                shared.hold(&call, Hold::MovedTo { hostname: self.hostname(&row.label) }).await?;
+                if row.engine == BouncerEngine::Soju {
+                    self.attempts().insert(row.id, Attempt::Failed(Instant::now()));
+                }
+                return Ok(Next::Again(AFTER_FAILURE));
+            }
         }
         tracing::info!(sub = %row.sub, bouncer = %row.id, "an account moved back to the shared bouncer");
         self.begin(row, DedicatedStage::Leaving).await
     }
 
-    async fn keep_server(&self, row: &DedicatedRow, account: &Account, stopped: bool) -> CallResult<()> {
-        let seed = match (row.engine, row.stage) {
-            (BouncerEngine::Soju, DedicatedStage::Making | DedicatedStage::MovingIn) => {
-                let networks = self.parts.shared.networks(&Call::new(row.sub, "hosting")).await?;
-                networks.into_iter().map(|network| network.spec).collect()
-            }
-            _ => Vec::new(),
+    /// Goes on with a move for a while, from where the row says it is.
+    async fn carry(
+        &self,
+        row: &DedicatedRow,
+        from: &dyn Moves,
+        to: &dyn Moves,
+        direction: Direction,
+    ) -> CallResult<Carried> {
+        let call = step(row.sub);
+        let took = || Duration::from_micros((service::clock::now_us() - row.since_us).unsigned_abs());
+        let how = match (row.engine, direction) {
+            (BouncerEngine::Ircnow, _) => How::Whole,
+            (BouncerEngine::Soju, Direction::In) => How::IntoLess,
+            (BouncerEngine::Soju, Direction::Out) => How::OutOfLess,
         };
+        let mut course = row.course.clone().unwrap_or_default();
+        let began = Instant::now();
+        while began.elapsed() < SLICE {
+            match carry::step(from, to, &call, course.clone(), how).await {
+                Ok(Some(next)) => {
+                    self.stuck().remove(&row.sub);
+                    self.store.course(row, Some(&next)).await?;
+                    course = next;
+                }
+                Ok(None) => {
+                    self.metrics.moved(direction, true, took());
+                    return Ok(Carried::All);
+                }
+                Err(error) => {
+                    self.say(row.sub, error.to_string());
+                    let since = *self.stuck().entry(row.sub).or_insert_with(Instant::now);
+                    let is_conflict = matches!(error, CallError::Conflict { .. });
+                    if !is_conflict && since.elapsed() < PATIENCE {
+                        return Ok(Carried::Waits);
+                    }
+                    tracing::warn!(sub = %row.sub, %error, ?direction, "a move failed");
+                    self.metrics.moved(direction, false, took());
+                    self.stuck().remove(&row.sub);
+                    // First: what is said from now on is in no parcel that went before.
+                    self.store.course(row, None).await?;
+                    return Ok(Carried::Failed);
+                }
+            }
+        }
+        self.say(row.sub, course.words());
+        Ok(Carried::Some)
+    }
+
+    async fn keep_server(&self, row: &DedicatedRow, account: &Account, stopped: bool) -> CallResult<()> {
+        let moving = match (row.engine, row.stage) {
+            (BouncerEngine::Soju, DedicatedStage::Making | DedicatedStage::MovingIn) => Some(Moving::In),
+            // Until the rows were told that everything is there.
+            (BouncerEngine::Soju, DedicatedStage::There) if !row.settled => Some(Moving::In),
+            (BouncerEngine::Soju, DedicatedStage::MovingOut) => Some(Moving::Out),
+            _ => None,
+        };
+        self.keep_server_for(row, account, stopped, moving).await
+    }
+
+    async fn keep_server_for(
+        &self,
+        row: &DedicatedRow,
+        account: &Account,
+        stopped: bool,
+        moving: Option<Moving>,
+    ) -> CallResult<()> {
         let wanted = WantedBouncer {
             id: row.id,
             owner: row.sub,
@@ -288,10 +382,38 @@ impl Keeper {
             plan: account.plan.to_string(),
             hostname: self.hostname(&row.label),
             engine: row.engine,
-            seed,
+            moving,
             stopped,
         };
         self.parts.host.keep(wanted).await.map_err(|error| CallError::unavailable(error.to_string()))
+    }
+
+    /// Whether a move out failed a while ago, and soju is to serve until the next one.
+    fn rests(&self, id: DedicatedId) -> bool {
+        let mut attempts = self.attempts();
+        let rests = matches!(attempts.get(&id), Some(Attempt::Failed(at)) if at.elapsed() < BETWEEN_STOPS);
+        if !rests && matches!(attempts.get(&id), Some(Attempt::Failed(_))) {
+            attempts.remove(&id);
+        }
+        rests
+    }
+
+    /// What is done while nobody can be asked to hand an account over. soju stands still meanwhile, so that has an end.
+    fn out_of_reach(&self, row: &DedicatedRow) -> Next {
+        if row.engine == BouncerEngine::Soju {
+            let began = *self.attempts().entry(row.id).or_insert(Attempt::Began(Instant::now()));
+            if matches!(began, Attempt::Began(at) if at.elapsed() > LONGEST_STOP) {
+                tracing::error!(sub = %row.sub, bouncer = %row.id, "the rows of a soju cannot be read");
+                self.attempts().insert(row.id, Attempt::Failed(Instant::now()));
+                self.say(row.sub, NOT_READ.to_owned());
+                return Next::Again(Duration::ZERO);
+            }
+        }
+        Next::Again(SOON)
+    }
+
+    fn attempts(&self) -> std::sync::MutexGuard<'_, BTreeMap<DedicatedId, Attempt>> {
+        self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn take_away(&self, row: &DedicatedRow) -> CallResult<()> {
@@ -300,6 +422,7 @@ impl Keeper {
         self.store.forget(row.id).await?;
         self.states().remove(&row.id);
         self.owners().remove(&row.id);
+        self.attempts().remove(&row.id);
         self.board.remove(row.sub);
         Ok(())
     }
@@ -346,10 +469,10 @@ impl Keeper {
         bouncer
     }
 
-    /// Says what went wrong beside how it is.
-    fn say(&self, sub: Sub, error: &CallError) {
+    /// Says what is going on, or what went wrong, beside how it is.
+    fn say(&self, sub: Sub, words: String) {
         if let Some(mut bouncer) = self.board.of(sub) {
-            bouncer.detail = Some(error.to_string());
+            bouncer.detail = Some(words);
             self.board.set(sub, bouncer);
         }
     }
@@ -402,6 +525,10 @@ impl Keeper {
 
     fn states(&self) -> std::sync::MutexGuard<'_, BTreeMap<DedicatedId, BouncerState>> {
         self.states.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn stuck(&self) -> std::sync::MutexGuard<'_, BTreeMap<Sub, Instant>> {
+        self.stuck.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn bells(&self) -> std::sync::MutexGuard<'_, BTreeMap<Sub, Arc<Notify>>> {

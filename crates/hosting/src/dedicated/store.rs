@@ -6,6 +6,7 @@ use sqlx::Row as _;
 use sqlx::any::AnyRow;
 use uuid::Uuid;
 
+use super::carry::Course;
 use crate::store::{StoreError, StoreResult};
 
 const FIRST_SQLITE: &str = "
@@ -38,8 +39,12 @@ CREATE TABLE dedicated_bouncer (
 );
 ";
 
-const MIGRATIONS: &[Migration] =
-    &[Migration { version: 1, name: "dedicated bouncers", sqlite: FIRST_SQLITE, postgres: FIRST_POSTGRES }];
+const COURSE: &str = "ALTER TABLE dedicated_bouncer ADD COLUMN course TEXT";
+
+const MIGRATIONS: &[Migration] = &[
+    Migration { version: 1, name: "dedicated bouncers", sqlite: FIRST_SQLITE, postgres: FIRST_POSTGRES },
+    Migration { version: 2, name: "how far a move is", sqlite: COURSE, postgres: COURSE },
+];
 
 /// A row.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +58,8 @@ pub struct DedicatedRow {
     pub cancelled: bool,
     /// What is left to do once everything is there was done.
     pub settled: bool,
+    /// How far the move of this stage is; `None` before it begins.
+    pub course: Option<Course>,
     /// When the stage began.
     pub since_us: i64,
     pub created_us: i64,
@@ -71,7 +78,7 @@ impl Store {
 
     /// Every one.
     pub async fn all(&self) -> StoreResult<Vec<DedicatedRow>> {
-        let rows = sqlx::query("SELECT sub, id, label, engine, stage, cancelled, settled, since, created_at FROM dedicated_bouncer ORDER BY id")
+        let rows = sqlx::query("SELECT sub, id, label, engine, stage, cancelled, settled, course, since, created_at FROM dedicated_bouncer ORDER BY id")
             .fetch_all(self.0.pool())
             .await?;
         rows.iter().map(row_of).collect()
@@ -79,7 +86,7 @@ impl Store {
 
     /// The account's.
     pub async fn get(&self, sub: Sub) -> StoreResult<Option<DedicatedRow>> {
-        let row = sqlx::query("SELECT sub, id, label, engine, stage, cancelled, settled, since, created_at FROM dedicated_bouncer WHERE sub = $1")
+        let row = sqlx::query("SELECT sub, id, label, engine, stage, cancelled, settled, course, since, created_at FROM dedicated_bouncer WHERE sub = $1")
             .bind(bytes(sub.0))
             .fetch_optional(self.0.pool())
             .await?;
@@ -141,9 +148,23 @@ impl Store {
 
     /// The next stage begins. Only whoever saw the stage before begins it.
     pub async fn stage(&self, row: &DedicatedRow, next: DedicatedStage) -> StoreResult<()> {
-        sqlx::query("UPDATE dedicated_bouncer SET stage = $1, since = $2 WHERE id = $3 AND stage = $4")
-            .bind(word(&next)?)
-            .bind(service::clock::now_us())
+        sqlx::query(
+            "UPDATE dedicated_bouncer SET stage = $1, since = $2, course = NULL WHERE id = $3 AND stage = $4",
+        )
+        .bind(word(&next)?)
+        .bind(service::clock::now_us())
+        .bind(bytes(row.id.0))
+        .bind(word(&row.stage)?)
+        .execute(self.0.pool())
+        .await?;
+        Ok(())
+    }
+
+    /// How far the move of a stage is now; `None` where it begins anew.
+    pub async fn course(&self, row: &DedicatedRow, course: Option<&Course>) -> StoreResult<()> {
+        let course = course.map(serde_json::to_string).transpose();
+        sqlx::query("UPDATE dedicated_bouncer SET course = $1 WHERE id = $2 AND stage = $3")
+            .bind(course.map_err(|error| StoreError::Row(error.to_string()))?)
             .bind(bytes(row.id.0))
             .bind(word(&row.stage)?)
             .execute(self.0.pool())
@@ -183,6 +204,8 @@ fn row_of(row: &AnyRow) -> StoreResult<DedicatedRow> {
         stage: read(row.try_get("stage")?)?,
         cancelled: row.try_get::<i64, _>("cancelled")? != 0,
         settled: row.try_get::<i64, _>("settled")? != 0,
+        // What another release wrote, and this one cannot read, begins anew.
+        course: row.try_get::<Option<String>, _>("course")?.and_then(|text| serde_json::from_str(&text).ok()),
         since_us: row.try_get("since")?,
         created_us: row.try_get("created_at")?,
     })
@@ -258,7 +281,15 @@ mod tests {
             store.stage(&row, DedicatedStage::Leaving).await.unwrap();
             let now = store.get(call.account).await.unwrap().unwrap();
             assert_eq!(now.stage, DedicatedStage::MovingIn);
+            assert_eq!(now.course, None);
+            store.course(&now, Some(&Course::default())).await.unwrap();
+            assert_eq!(store.get(call.account).await.unwrap().unwrap().course, Some(Course::default()));
             store.stage(&now, DedicatedStage::There).await.unwrap();
+            assert_eq!(
+                store.get(call.account).await.unwrap().unwrap().course,
+                None,
+                "each stage has its own"
+            );
             store.settled(&now).await.unwrap();
             let cancelled = store.cancel(call.account).await.unwrap().unwrap();
             assert!(cancelled.cancelled && cancelled.settled);

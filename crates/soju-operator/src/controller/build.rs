@@ -4,6 +4,7 @@ mod certificate;
 mod config;
 mod deployment;
 mod exposure;
+mod moving;
 mod network_policy;
 mod service;
 
@@ -35,6 +36,8 @@ struct Children {
     irc_exposure: Option<Desired>,
     web_exposure: Option<Desired>,
     deployment: Option<Desired>,
+    moving_policy: Option<Desired>,
+    moving: Option<Desired>,
 }
 
 impl Children {
@@ -53,6 +56,8 @@ impl Children {
             irc_exposure,
             web_exposure,
             deployment,
+            moving_policy,
+            moving,
         } = self;
         // The password is kept in the bouncer's own namespace before anybody is told it; the policy is there before
         // the Pod, and the Pod comes last, when everything it mounts is there.
@@ -68,6 +73,8 @@ impl Children {
             irc_exposure,
             web_exposure,
             deployment,
+            moving_policy,
+            moving,
         ];
         all.extend(rest.into_iter().flatten());
         all
@@ -104,6 +111,8 @@ pub fn build(
         web_exposure: exposure::web(parent, valid),
         // A server that was never made waits for its database; one that was made stays.
         deployment: valid.server.then(|| deployment::deployment(installation, parent, valid, &rendered)),
+        moving_policy: moving::network_policy(installation, parent, valid),
+        moving: moving::job(installation, parent, valid),
         config: rendered.secret,
     };
     Ok(Resources::new(children.in_order()))

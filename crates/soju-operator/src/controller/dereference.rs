@@ -35,6 +35,19 @@ pub struct Facts {
     pub has: Has,
     /// What the sidecar says, if one runs.
     pub state: Option<SidecarState>,
+    /// The Pods of the job that moves an account, if there are any.
+    pub movers: Option<Movers>,
+    /// Whether a Pod of the server is there, perhaps on its way out.
+    pub serving: bool,
+}
+
+/// The Pods of the job that moves an account.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Movers {
+    /// Whether one answers.
+    pub ready: bool,
+    /// Why none does.
+    pub trouble: Option<String>,
 }
 
 /// Reads everything.
@@ -53,6 +66,7 @@ pub async fn dereference(
         None => None,
     };
     let names = driver::names::<SojuOperator>(root);
+    let (movers, serving) = pods(context, &names.moving);
     Ok(Facts {
         uid: root.uid().unwrap_or_default(),
         secrets: secrets.values(pointed_to(root)).await?,
@@ -62,7 +76,30 @@ pub async fn dereference(
         server_made: context.has_child(&kinds::DEPLOYMENT, &context.key.namespace, &names.main),
         has: Has::of(context),
         state: state(operator, context, root).await,
+        movers,
+        serving,
     })
+}
+
+/// Who has the rows: Pods of the job, whose names begin so, and others.
+fn pods(context: &Context<'_, SojuOperator>, moving: &str) -> (Option<Movers>, bool) {
+    let prefix = format!("{moving}-");
+    let (mut movers, mut serving) = (None, false);
+    for (name, pod) in context.children_of(&kinds::POD) {
+        if *pod.owner_uid != *context.parent.uid {
+            continue;
+        }
+        if !name.starts_with(&prefix) {
+            serving = true;
+            continue;
+        }
+        let all: &mut Movers = movers.get_or_insert_default();
+        all.ready |= !pod.deleting && pod.facts.holds("ready");
+        if let Some(trouble) = pod.facts.get("trouble") {
+            all.trouble = Some(trouble.to_owned());
+        }
+    }
+    (movers, serving)
 }
 
 /// Every value the resource points to.
@@ -108,7 +145,7 @@ async fn state(
     context: &Context<'_, SojuOperator>,
     root: &SojuBouncer,
 ) -> Option<SidecarState> {
-    if root.spec.suspend || root.spec.engine != Engine::Soju {
+    if root.spec.suspend || root.spec.moving.is_some() || root.spec.engine != Engine::Soju {
         return None;
     }
     let secret = operator.installation.client_secret.as_ref();

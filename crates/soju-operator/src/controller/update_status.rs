@@ -7,8 +7,12 @@ use operator::conditions::{Holds, READY};
 use operator::report::{self, Look};
 use operator::{Conditions, kinds};
 
+use super::dereference::Movers;
 use super::validate::{Rows, Valid};
 use super::{build, condition};
+
+/// Why nobody can connect while an account moves.
+const STANDS_STILL: &str = "soju stands still while its account moves";
 
 /// Computes the status.
 pub fn update_status(
@@ -24,8 +28,13 @@ pub fn update_status(
     database(valid, look, &mut conditions);
     report::certificate(&valid.tls, &valid.names, look, &mut conditions);
     report::exposed(&valid.doors, &valid.names, &valid.names.main, look, &mut conditions);
-    server(valid, look, &mut conditions);
-    said(valid, &mut conditions);
+    if valid.spec.moving.is_some() && !valid.spec.suspend {
+        moving(valid, &mut conditions);
+    } else {
+        conditions.remove(condition::MOVING);
+        server(valid, look, &mut conditions);
+        said(valid, &mut conditions);
+    }
     summed_up(valid, &mut conditions);
     status.conditions = conditions.finish();
     status.endpoints = Some(endpoints(valid));
@@ -90,6 +99,26 @@ fn server(valid: &Valid, look: Look<'_>, conditions: &mut Conditions) {
         if facts.number("replicas") > 0 && !updated {
             conditions.set(condition::RESTART, true, "Restarting", "a change is carried out by a restart");
         }
+    }
+}
+
+/// soju stands still, and a job has its rows.
+fn moving(valid: &Valid, conditions: &mut Conditions) {
+    conditions.set(condition::AVAILABLE, false, "Moving", STANDS_STILL);
+    [condition::RESTART, condition::CONFIG, condition::SEEDED, condition::QUOTA]
+        .into_iter()
+        .for_each(|of| conditions.remove(of));
+    match &valid.movers {
+        Some(movers) if movers.ready && valid.rows_are_free() => {
+            conditions.set(condition::MOVING, true, "Ready", "the account can move");
+        }
+        Some(Movers { trouble: Some(trouble), .. }) => {
+            conditions.set(condition::MOVING, false, "Starting", trouble.clone());
+        }
+        _ if valid.serving => {
+            conditions.set(condition::MOVING, false, "Stopping", "waiting until soju has ended");
+        }
+        _ => conditions.set(condition::MOVING, false, "Starting", "the job is being started"),
     }
 }
 
@@ -166,6 +195,10 @@ fn summed_up(valid: &Valid, conditions: &mut Conditions) {
         return;
     }
     conditions.remove(condition::SUSPENDED);
+    if valid.spec.moving.is_some() {
+        conditions.set(READY, false, "Moving", STANDS_STILL);
+        return;
+    }
     let needed = [
         condition::HOSTNAME,
         condition::DATABASE,

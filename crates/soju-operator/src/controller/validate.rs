@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crds::common::SecretKeyRef;
 use crds::sidecar::{Sealed, SidecarState};
-use crds::soju::{AuthMethod, Engine};
+use crds::soju::{AuthMethod, Engine, Moving};
 use crds::{SojuBouncer, SojuBouncerSpec};
 use kube::ResourceExt as _;
 use operator::expose::{self, Doors, TlsFrom, Web, refused};
@@ -14,7 +14,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
 use super::SojuOperator;
-use super::dereference::Facts;
+use super::dereference::{Facts, Movers};
 use crate::config::Installation;
 use crate::soju::{SojuVersion, oauth2_url};
 use crate::{credentials, ircnow};
@@ -54,6 +54,10 @@ pub struct Valid {
     pub monitor: bool,
     /// What the running server says.
     pub state: Option<SidecarState>,
+    /// The job's Pods, if there are any.
+    pub movers: Option<Movers>,
+    /// Whether a Pod of soju is there, perhaps on its way out.
+    pub serving: bool,
     secrets: BTreeMap<SecretKeyRef, SecretString>,
 }
 
@@ -61,6 +65,13 @@ impl Valid {
     /// A value the resource points to. All of them were read.
     pub fn secret(&self, at: &SecretKeyRef) -> Sealed {
         Sealed::new(self.secrets.get(at).map(|secret| secret.expose_secret()).unwrap_or_default())
+    }
+}
+
+impl Valid {
+    /// Whether a job may have soju's rows: nobody else has them, and where they are is there.
+    pub fn rows_are_free(&self) -> bool {
+        !self.spec.suspend && !self.serving && (self.database.done || self.server)
     }
 }
 
@@ -75,7 +86,7 @@ pub enum Rows {
 
 /// Checks everything.
 pub fn validate(installation: &Installation, root: &SojuBouncer, facts: Facts) -> Result<Valid, Error> {
-    let Facts { uid, secrets, client, postgres, database, server_made, has, state } = facts;
+    let Facts { uid, secrets, client, postgres, database, server_made, has, state, movers, serving } = facts;
     let spec = root.spec.clone();
     let (image, sidecar_image) = images(installation, &spec)?;
     let version_text = spec.version.clone().unwrap_or_else(|| installation.soju_version.clone()).0;
@@ -87,6 +98,10 @@ pub fn validate(installation: &Installation, root: &SojuBouncer, facts: Facts) -
     let doors = expose::doors(root, has)?;
     if spec.engine == Engine::Ircnow {
         ircnow::check(&spec, &doors)?;
+    }
+    if spec.moving.is_some() && installation.issuer_url.is_none() {
+        let message = "an account moves with tokens of gatekeeper: set `soju_operator.issuer_url`";
+        return Err(refused("NoIssuer", message));
     }
     let oauth2 = oauth2(installation, &spec, &uid, client)?;
     let installed = installation.certificate_issuer.as_ref();
@@ -105,7 +120,8 @@ pub fn validate(installation: &Installation, root: &SojuBouncer, facts: Facts) -
         sidecar_image,
         version,
         version_text,
-        server: database.done || server_made,
+        // soju starts for the first time when the account is there, and nobody has the rows any more.
+        server: server_made || database.done && spec.moving != Some(Moving::In) && movers.is_none(),
         database,
         rows,
         oauth2,
@@ -114,6 +130,8 @@ pub fn validate(installation: &Installation, root: &SojuBouncer, facts: Facts) -
         doors,
         monitor: spec.monitoring && has.monitors,
         state,
+        movers,
+        serving,
         secrets,
         spec,
     })

@@ -63,6 +63,16 @@ async fn a_bouncer_is_refused_with_a_reason() {
             "Duplicate value",
         ),
         ("a", json!({ "hostname": host, "retentionDays": 0 }), "retentionDays"),
+        ("a", json!({ "hostname": host, "moving": "In" }), "with an owner"),
+        ("a", json!({ "hostname": host, "moving": "Sideways" }), "moving"),
+        (
+            "a",
+            json!({
+                "hostname": host, "owner": { "sub": "s", "username": "alice" },
+                "moving": "In", "restore": { "snapshotName": "s" },
+            }),
+            "begins empty",
+        ),
     ];
     for (name, spec, words) in cases {
         let answer = api.create(&PostParams::default(), &object("SojuBouncer", name, spec.clone())).await;
@@ -82,11 +92,17 @@ async fn what_must_not_change_cannot() {
         json!({ "owner": { "sub": "other" } }),
         json!({ "owner": null }),
         json!({ "database": { "engine": "Postgres" } }),
+        json!({ "moving": "In" }),
     ] {
         let patch = json!({ "spec": change });
         let answer = api.patch("a", &PatchParams::default(), &Patch::Merge(&patch)).await;
         let error = answer.expect_err(&format!("{change} was taken")).to_string();
         assert!(error.contains("cannot be"), "{change}: {error}");
+    }
+    // Out of it an account may move at any time, and not once that was taken back into it again.
+    for change in [json!({ "moving": "Out" }), json!({ "moving": null })] {
+        let patch = json!({ "spec": change });
+        api.patch("a", &PatchParams::default(), &Patch::Merge(&patch)).await.unwrap();
     }
 }
 

@@ -63,6 +63,8 @@ fn cases() -> Vec<Case> {
         case("ident", none(), json!(false), json!(true)),
         case("seedPolicy", none(), json!("CreateOnly"), json!("Enforce")),
         case("restore.snapshotName", json!({}), json!("a"), json!("b")),
+        case("moving", owner(), Value::Null, json!("In")),
+        case("moving", owner(), json!("In"), json!("Out")),
         case("deletionPolicy", none(), json!("Retain"), json!("Delete")),
         case("resources.cpu", none(), json!("10m"), json!("20m")),
         case("resources.cpuLimit", none(), Value::Null, json!("1")),

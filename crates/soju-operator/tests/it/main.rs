@@ -10,6 +10,7 @@ mod fleet;
 mod hostile;
 mod leftovers;
 mod life;
+mod moving;
 mod paper;
 mod rereading;
 mod snapshots;

@@ -74,6 +74,8 @@ pub fn facts(root: &SojuBouncer) -> Facts {
         server_made: false,
         has: everything_but_routes(),
         state: None,
+        movers: None,
+        serving: false,
     }
 }
 

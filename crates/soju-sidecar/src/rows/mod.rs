@@ -16,7 +16,7 @@
 //!   waits for the other and no deadlock can arise.
 //! - `MessageFTS` follows by soju's own triggers, which run on whatever connection deletes.
 
-mod open;
+pub(crate) mod open;
 mod prune;
 
 use std::collections::BTreeMap;

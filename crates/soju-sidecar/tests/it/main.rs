@@ -3,6 +3,7 @@
 
 mod history;
 mod hostile;
+mod moving;
 mod properties;
 mod seeding;
 mod sidecar;

@@ -43,6 +43,38 @@ impl Soju {
         soju
     }
 
+    /// One that was never started: its own tool makes the tables and alice, then `work` is done to them, then it starts.
+    pub async fn start_after<F: Future>(
+        part: Part,
+        database: Option<String>,
+        work: impl FnOnce(PruneTarget) -> F,
+    ) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (port, metrics_port) = (net::free_port().unwrap(), net::free_port().unwrap());
+        write_config(folder.path(), port, metrics_port, database.as_deref(), "");
+        let tool = part.find().unwrap().with_file_name("sojudb");
+        let mut made = Command::new(tool)
+            .arg("-config")
+            .arg(folder.path().join("conf"))
+            .args(["create-user", "alice"])
+            .stdin(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        std::io::Write::write_all(&mut made.stdin.take().unwrap(), b"nobody knows").unwrap();
+        assert!(made.wait().unwrap().success());
+        work(target(folder.path(), database.as_deref())).await;
+        let process = launch(part, folder.path());
+        let soju = Self { folder, port, metrics_port, part, database, process, served: AtomicUsize::new(0) };
+        soju.wait().await;
+        soju
+    }
+
+    /// Ends it; its rows stay.
+    pub fn stop(&mut self) {
+        self.process.stop(PATIENCE).unwrap();
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
@@ -58,10 +90,7 @@ impl Soju {
     }
 
     pub fn target(&self) -> PruneTarget {
-        match &self.database {
-            Some(url) => PruneTarget::Postgres(Sealed::new(url.clone())),
-            None => PruneTarget::Sqlite(self.path("soju.db")),
-        }
+        target(self.folder.path(), self.database.as_deref())
     }
 
     /// What the operator would write for it.
@@ -105,6 +134,13 @@ impl Soju {
     /// What it wrote since it serves. Before, it may fall over whoever looks whether it does.
     pub fn log(&self) -> String {
         self.process.output().split_off(self.served.load(Ordering::Relaxed))
+    }
+}
+
+fn target(folder: &Path, database: Option<&str>) -> PruneTarget {
+    match database {
+        Some(url) => PruneTarget::Postgres(Sealed::new(url)),
+        None => PruneTarget::Sqlite(folder.join("soju.db")),
     }
 }
 

@@ -83,6 +83,7 @@ impl Stage {
 pub fn objects(client: &Client, kind: &str, namespace: &str) -> Api<DynamicObject> {
     let (group, version) = match kind {
         "Deployment" | "StatefulSet" => ("apps", "v1"),
+        "Job" => ("batch", "v1"),
         "NetworkPolicy" | "Ingress" => ("networking.k8s.io", "v1"),
         "PodDisruptionBudget" => ("policy", "v1"),
         "Certificate" => ("cert-manager.io", "v1"),

@@ -195,7 +195,7 @@ async fn a_bouncer_and_a_network_are_ordered_in_a_browser_used_from_irssi_and_gi
     browser.close().await.unwrap();
 }
 
-const READER: &str = "server-time message-tags batch draft/chathistory";
+const READER: &str = "server-time message-tags batch draft/chathistory draft/read-marker";
 
 /// What was said, as the log of the bouncer in this Pod has it.
 async fn assert_said(world: &World, name: &str, password: &str, words: &[&str]) {
@@ -203,6 +203,25 @@ async fn assert_said(world: &World, name: &str, password: &str, words: &[&str]) 
     let mut device = Client::connect_tls_to(address).await.unwrap();
     device.register_sasl("alice/home@reader", password, READER).await.unwrap();
     said(&mut device, words).await;
+}
+
+/// What a line says with its id and its time, without whatever else a bouncer may say of it.
+fn essence(line: &str) -> Option<String> {
+    let (tags, rest) = line.strip_prefix('@')?.split_once(' ')?;
+    let tag = |name: &str| tags.split(';').find_map(|tag| tag.strip_prefix(name)?.strip_prefix('='));
+    Some(format!("{} {} {rest}", tag("msgid")?, tag("time")?))
+}
+
+/// The messages of the channel's history.
+async fn history(device: &mut Client) -> Vec<String> {
+    device.seen.clear();
+    said(device, &[]).await;
+    device
+        .seen
+        .iter()
+        .filter(|line| line.contains(" PRIVMSG #pods "))
+        .filter_map(|line| essence(line))
+        .collect()
 }
 
 async fn said(device: &mut Client, words: &[&str]) {
@@ -214,7 +233,7 @@ async fn said(device: &mut Client, words: &[&str]) {
 }
 
 #[tokio::test]
-async fn a_bouncer_on_soju_begins_with_the_networks_and_the_shared_one_keeps_what_was_said() {
+async fn a_bouncer_on_soju_begins_with_what_was_said_and_read_and_what_is_said_there_comes_back() {
     part!(InspIrcd);
     let Some(world) = World::new("ordered-soju").await else { return };
     let _turn = gatekeeper_turn().await;
@@ -233,7 +252,16 @@ async fn a_bouncer_on_soju_begins_with_the_networks_and_the_shared_one_keeps_wha
     let home = account.add_network_with(&fields).await.unwrap();
     account.wait_until_connected(&home, "alice").await;
     bob.wait_where("alice's JOIN", |line| line.contains("alice") && line.contains("JOIN")).await.unwrap();
-    bob.send("PRIVMSG #pods :said before soju").await.unwrap();
+    let mut desk = Client::connect_tls(at.irc_tls).await.unwrap();
+    desk.register_sasl("alice/home@desk", &password, READER).await.unwrap();
+    for n in 1..=20 {
+        bob.send(&format!("PRIVMSG #pods :said before soju, {n}")).await.unwrap();
+    }
+    desk.wait_for("said before soju, 20").await.unwrap();
+    desk.send("MARKREAD #pods timestamp=2026-01-02T03:04:05.678Z").await.unwrap();
+    desk.wait_for("MARKREAD #pods timestamp=2026-01-02T03:04:05.678Z").await.unwrap();
+    let before = history(&mut desk).await;
+    assert_eq!(before.len(), 20, "{before:#?}");
 
     account.post("/bouncer/dedicated", &[("engine", "soju")]).await.unwrap();
     until("soju runs", || async {
@@ -244,10 +272,27 @@ async fn a_bouncer_on_soju_begins_with_the_networks_and_the_shared_one_keeps_wha
     .await;
     let address = SocketAddr::from((pod(&world, "bouncer-").await, 6697));
     let mut desk = Client::connect_tls_to(address).await.unwrap();
-    desk.register_sasl("alice/home", &password, "").await.unwrap();
+    desk.register_sasl("alice/home", &password, READER).await.unwrap();
     desk.wait_for("JOIN #pods").await.unwrap();
+    // The same lines, by their ids and times, and what was read.
+    assert_eq!(history(&mut desk).await, before);
+    desk.send("MARKREAD #pods").await.unwrap();
+    desk.wait_for("MARKREAD #pods timestamp=2026-01-02T03:04:05.678Z").await.unwrap();
     bob.send("PRIVMSG #pods :hello soju").await.unwrap();
     desk.wait_for("hello soju").await.unwrap();
+    desk.send("PRIVMSG #pods :hello bob").await.unwrap();
+    bob.wait_for("hello bob").await.unwrap();
+    desk.send("MARKREAD #pods timestamp=2026-02-03T04:05:06.789Z").await.unwrap();
+    desk.wait_for("MARKREAD #pods timestamp=2026-02-03T04:05:06.789Z").await.unwrap();
+    until("soju has stored both", || async {
+        let mut other = Client::connect_tls_to(address).await.unwrap();
+        other.register_sasl("alice/home", &password, READER).await.unwrap();
+        said(&mut other, &[]).await;
+        let both =
+            ["hello soju", "hello bob"].iter().all(|word| other.seen.iter().any(|line| line.contains(word)));
+        if both { Ok(()) } else { Err(format!("{:#?}", other.seen)) }
+    })
+    .await;
     // The shared bouncer says where she is, and this site whom to ask.
     let mut stray = Client::connect_tls(at.irc_tls).await.unwrap();
     assert!(stray.register_sasl("alice", &password, "").await.is_err());
@@ -266,5 +311,10 @@ async fn a_bouncer_on_soju_begins_with_the_networks_and_the_shared_one_keeps_wha
     .await;
     let mut device = Client::connect_tls(at.irc_tls).await.unwrap();
     device.register_sasl("alice/home@reader", &password, READER).await.unwrap();
-    said(&mut device, &["said before soju"]).await;
+    let after = history(&mut device).await;
+    assert_eq!(after[..20], before, "what was there before is as it was");
+    said(&mut device, &["hello soju", "hello bob"]).await;
+    assert_eq!(after.len(), 22, "{after:#?}");
+    device.send("MARKREAD #pods").await.unwrap();
+    device.wait_for("MARKREAD #pods timestamp=2026-02-03T04:05:06.789Z").await.unwrap();
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crds::sidecar::{self, MOTD_FILE, SIDECAR_FILE, SOJU_FILE, STATE_TOKEN_FILE};
+use crds::sidecar::{self, MOTD_FILE, MOVES_FILE, SIDECAR_FILE, SOJU_FILE, STATE_TOKEN_FILE, TABLES_FILE};
 use crds::soju::Engine;
 use operator::resources::Parent;
 use operator::secrets::encoded;
@@ -36,6 +36,14 @@ pub fn render(installation: &Installation, parent: &Parent, valid: &Valid) -> Re
                 files.insert(MOTD_FILE, motd.0.clone());
             }
             files.insert(SOJU_FILE, config.text);
+            if valid.spec.moving.is_some() {
+                files.insert(TABLES_FILE, soju::tables(valid).map_err(super::unwritable)?);
+                let moves = serde_json::to_string_pretty(&soju::moves(installation, &parent.uid, valid)?);
+                let moves = moves.map_err(|error| {
+                    Error::Internal(format!("the configuration of a move cannot be written: {error}"))
+                })?;
+                files.insert(MOVES_FILE, moves);
+            }
             if let Some(secret) = &installation.client_secret {
                 let token = credentials::state_token(secret, &parent.uid);
                 files.insert(STATE_TOKEN_FILE, token.expose_secret().to_owned());

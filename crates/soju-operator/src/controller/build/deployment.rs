@@ -14,7 +14,7 @@ use crate::ircnow;
 use crate::soju::{IDENT_PORT, IRC_PORT, WS_PORT, WSS_PORT};
 
 /// Who the containers run as.
-const USER: i64 = 65_532;
+pub(super) const USER: i64 = 65_532;
 
 /// soju's entrypoint. It takes paths as arguments, so nothing is ever put together into a script: it removes an admin
 /// socket that a killed soju left behind (soju does not start beside one), tells soju to read its configuration anew
@@ -38,8 +38,10 @@ wait "$soju"
 
 /// The Deployment.
 pub fn deployment(installation: &Installation, parent: &Parent, valid: &Valid, config: &Rendered) -> Desired {
-    let replicas = i32::from(!valid.spec.suspend);
-    let labels = pod_labels(parent, valid);
+    // Whoever moves an account has the rows alone.
+    let still = valid.spec.suspend || valid.spec.moving.is_some() || valid.movers.is_some();
+    let replicas = i32::from(!still);
+    let labels = owned(parent, super::selector(valid));
     let template = json!({
         "automountServiceAccountToken": false,
         "enableServiceLinks": false,
@@ -73,8 +75,7 @@ pub fn deployment(installation: &Installation, parent: &Parent, valid: &Valid, c
 }
 
 /// Pods carry the labels of children, so that the operator sees them too.
-fn pod_labels(parent: &Parent, valid: &Valid) -> Value {
-    let mut labels = super::selector(valid);
+pub(super) fn owned(parent: &Parent, mut labels: Value) -> Value {
     labels[MANAGED_BY] = parent.operator.into();
     labels[operator::OWNER_NAMESPACE] = (&*parent.key.namespace).into();
     labels[operator::OWNER_UID] = parent.uid.as_str().into();
@@ -162,15 +163,26 @@ fn bouncer(valid: &Valid) -> Value {
 }
 
 fn volumes(valid: &Valid) -> Vec<Value> {
-    let mut volumes = vec![
-        // Mounted as folders, never as single files: those are not updated while the Pod runs.
-        json!({ "name": "config", "secret": { "secretName": valid.names.config, "defaultMode": 0o440 } }),
-        json!({ "name": "tls", "secret": { "secretName": valid.tls.secret(&valid.names.tls), "defaultMode": 0o440 } }),
-        json!({ "name": "run", "emptyDir": { "medium": "Memory", "sizeLimit": "1Mi" } }),
-        json!({ "name": "tmp", "emptyDir": { "sizeLimit": "64Mi" } }),
-    ];
-    if super::has_volume(valid) {
-        volumes.push(json!({ "name": "data", "persistentVolumeClaim": { "claimName": valid.names.volume } }));
-    }
-    volumes
+    let of = ["config", "tls", "run", "tmp", "data"].into_iter();
+    of.filter(|name| *name != "data" || super::has_volume(valid))
+        .filter_map(|name| volume(valid, name))
+        .collect()
+}
+
+/// A volume by its name in the Pods of a bouncer. Mounted as folders, never as single files: those are not updated while
+/// the Pod runs.
+pub(super) fn volume(valid: &Valid, name: &str) -> Option<Value> {
+    Some(match name {
+        "config" => {
+            json!({ "name": name, "secret": { "secretName": valid.names.config, "defaultMode": 0o440 } })
+        }
+        "tls" => {
+            let secret = valid.tls.secret(&valid.names.tls);
+            json!({ "name": name, "secret": { "secretName": secret, "defaultMode": 0o440 } })
+        }
+        "run" => json!({ "name": name, "emptyDir": { "medium": "Memory", "sizeLimit": "1Mi" } }),
+        "tmp" => json!({ "name": name, "emptyDir": { "sizeLimit": "64Mi" } }),
+        "data" => json!({ "name": name, "persistentVolumeClaim": { "claimName": valid.names.volume } }),
+        _ => return None,
+    })
 }
