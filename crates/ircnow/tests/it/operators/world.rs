@@ -135,10 +135,15 @@ const BESIDE: &str = "
 fn images() -> Images {
     let ircnow = Image::program("ircnow", stripped()).user(10_001, 10_001);
     let ergo = |part: Part| Image::new(&["/ircd-bin/ergo"]).file(part.find().unwrap(), "/ircd-bin/ergo");
+    let soju = |part: Part| {
+        let program = part.find().unwrap();
+        let tool = program.with_file_name("sojudb");
+        Image::program("soju", program).file(tool, "/usr/local/bin/sojudb")
+    };
     Images::default()
         .with(&image("ircnow"), ircnow)
-        .with(&image("soju"), Image::program("soju", Part::Soju.find().unwrap()))
-        .with(&image("soju-0.9"), Image::program("soju", Part::SojuTrixie.find().unwrap()))
+        .with(&image("soju"), soju(Part::Soju))
+        .with(&image("soju-0.9"), soju(Part::SojuTrixie))
         .with(&image("ergo"), ergo(Part::Ergo))
         .with(&image("ergo-2.15"), ergo(Part::ErgoTrixie))
 }
@@ -239,7 +244,7 @@ impl World {
         let mut story = format!("{:#}\n", status["conditions"]);
         for pod in self.pods().await {
             story.push_str(&format!("{}: {:?}\n", pod.name_any(), pod.status));
-            for container in ["install", "soju", "ergo", "sidecar", "bouncer"] {
+            for container in ["install", "soju", "ergo", "sidecar", "bouncer", "tables", "move"] {
                 let log = self.all.node.logs(self.namespace(), &pod.name_any(), container);
                 let last: Vec<_> = log.lines().rev().take(8).collect();
                 story.push_str(&format!("{name} {container}: {last:#?}\n"));
