@@ -286,6 +286,7 @@ impl Keeper {
         if row.engine == BouncerEngine::Soju && self.rests(row.id) {
             // Served there as before, until the next attempt.
             self.keep_server_for(row, account, account.status != Status::Active, None).await?;
+            self.say(row.sub, NOT_READ.to_owned());
             return Ok(Next::Again(SOON));
         }
         // A suspended account's runs for as long as it takes to empty it; nobody gets in.
@@ -405,7 +406,6 @@ impl Keeper {
             if matches!(began, Attempt::Began(at) if at.elapsed() > LONGEST_STOP) {
                 tracing::error!(sub = %row.sub, bouncer = %row.id, "the rows of a soju cannot be read");
                 self.attempts().insert(row.id, Attempt::Failed(Instant::now()));
-                self.say(row.sub, NOT_READ.to_owned());
                 return Next::Again(Duration::ZERO);
             }
         }
