@@ -85,6 +85,7 @@
         const pre = document.createElement("pre");
         pre.className = "code";
         pre.tabIndex = 0;
+        pre.setAttribute("role", "region");
         pre.setAttribute("aria-label", "Text");
         number(pre, text.replace(/\r?\n$/, "").split(/\r?\n/));
         holder.after(pre);

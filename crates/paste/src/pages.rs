@@ -55,7 +55,7 @@ pub(crate) fn go(path: &str) -> Response {
 
 /// What somebody gets who asks to manage what is not theirs: whoever is not signed in may be its owner and signs in first.
 pub(crate) fn not_yours(visitor: &Visitor, uri: &Uri, headers: &HeaderMap) -> Response {
-    if visitor.whose.account().is_some() || visitor.mine.is_some() {
+    if visitor.whose.account().is_some() {
         return Problem::new(
             StatusCode::NOT_FOUND,
             "You have no such paste.",

@@ -224,6 +224,19 @@ impl Painter {
         self.work(language, text, None).await
     }
 
+    /// Other work of the kind, in the same turns.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, tokio::task::JoinError> {
+        let turn = self.turns.clone().acquire_owned().await;
+        tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            work()
+        })
+        .await
+    }
+
     async fn work(&self, language: &str, text: &Bytes, patience: Option<Duration>) -> Coloured {
         let begun = Instant::now();
         let turn = match patience {

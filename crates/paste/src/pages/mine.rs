@@ -73,7 +73,7 @@ pub async fn list(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     if visitor.whose.account().is_none() {
-        return Ok(not_yours(&Visitor { mine: None, ..visitor }, &uri, &headers));
+        return Ok(not_yours(&visitor, &uri, &headers));
     }
     let search: String = value(&query, "q").trim().chars().take(200).collect();
     let after = after(value(&query, "after"));

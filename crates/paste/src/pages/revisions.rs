@@ -51,10 +51,8 @@ pub async fn show(
     let (old, new) = (at(&app, row, from).await?, at(&app, row, to).await?);
     let side = value(&query, "view") == "side";
     // Long texts take a while to compare.
-    let compared = tokio::task::spawn_blocking(move || {
-        diff::compare(&String::from_utf8_lossy(&old), &String::from_utf8_lossy(&new), side)
-    });
-    let compared = compared.await.map_err(Problem::internal)?;
+    let compare = move || diff::compare(&String::from_utf8_lossy(&old), &String::from_utf8_lossy(&new), side);
+    let compared = app.painter.run(compare).await.map_err(Problem::internal)?;
     page(&Revisions {
         shell: visitor.shell,
         id: row.id,

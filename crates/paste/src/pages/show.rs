@@ -188,8 +188,8 @@ pub async fn paste(
     if markdown && value(query, "source").is_empty() {
         let body = row.body.clone();
         // Long documents take a while.
-        let document = tokio::task::spawn_blocking(move || markdown::render(&String::from_utf8_lossy(&body)));
-        let document = document.await.map_err(Problem::internal)?;
+        let document = app.painter.run(move || markdown::render(&String::from_utf8_lossy(&body))).await;
+        let document = document.map_err(Problem::internal)?;
         return page(&show_page(app, visitor, row, opened, Content::Document(document)));
     }
     let painted = app.painted(known).await;

@@ -64,7 +64,7 @@ async fn nobody_else_changes_it_and_what_is_sealed_is_not_changed_at_all() {
     let id = world.curl_as("alice", "free").put("one").await.id();
     let bob = world.signed_in("bob", "free").await;
     edit(&bob, &id, "1", "two").await.is(404);
-    edit(&world.browser().with("cookie", "__Host-mine=x"), &id, "1", "two").await.is(404);
+    edit(&world.browser().with("cookie", "__Host-mine=x"), &id, "1", "two").await.is(303);
     let alice = world.signed_in("alice", "free").await;
     for seal in [("burn", &b"on"[..]), ("password", b"x")] {
         let sealed = world

@@ -52,7 +52,9 @@ async fn without_an_account_a_token_or_the_same_browser_deletes_it_and_the_same_
     let put = world.browser().multipart(&[("text", None, b"x")]).await;
     let cookie = put.header("set-cookie").split(';').next().unwrap().to_owned();
     let other = world.browser().with("cookie", "__Host-mine=somebodyelse");
-    other.post(&format!("/{}/delete", put.id()), "").await.is(404);
+    let refused = other.post(&format!("/{}/delete", put.id()), "").await;
+    assert!(refused.is(303).header("location").starts_with("/auth/login"));
+    world.raw(&put.id()).await.is(200);
     let same = world.browser().with("cookie", &cookie);
     same.get(&format!("/{}", put.id())).await.shows("/delete");
     same.post(&format!("/{}/delete", put.id()), "").await.is(303);
