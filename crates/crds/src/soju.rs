@@ -105,8 +105,7 @@ server_spec! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[x_kube(validation = Rule::new("self == oldSelf").message("restore is only read when the bouncer is made"))]
         pub restore: Option<Restore>,
-        /// Takes its owner's account in or out, while soju stands still. `In` is for a new bouncer alone: soju starts for the
-        /// first time when this is taken away. With `Out` soju stops; it starts again, as it was, when this is taken away.
+        /// Whether its owner's account moves in or out.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub moving: Option<Moving>,
     }
@@ -139,7 +138,9 @@ pub enum Engine {
     Ircnow,
 }
 
-/// Which way an account moves.
+// The definition shows these words for the field: those of an enum go before those of a field that may be left out.
+/// Takes its owner's account in or out, while soju stands still. `In` is for a new bouncer alone: soju starts for the
+/// first time when this is taken away. With `Out` soju stops; it starts again, as it was, when this is taken away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Moving {
     /// Into a bouncer that was never started.
