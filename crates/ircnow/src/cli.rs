@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use clap::{Args, Parser, Subcommand};
 use service::config::Source;
 
-use crate::{admin, admission, ergo, reference, roles, sidecar, up};
+use crate::{admin, admission, ergo, pastes, reference, roles, sidecar, up};
 
 /// Hosted IRC: a bouncer that never sleeps, for many people, in one binary.
 #[derive(Debug, Parser)]
@@ -46,6 +46,11 @@ enum Command {
     Hosting,
     /// Run the role `portal`: irc.now and my.irc.now.
     Portal,
+    /// Run the role `paste`: txt.irc.now; or put up and read pastes from here.
+    Paste {
+        #[command(subcommand)]
+        instead: Option<pastes::PasteCommand>,
+    },
     /// Run the role `ergo-operator`: keeps every ErgoNetwork of a Kubernetes cluster as its resource says.
     ErgoOperator,
     /// Run beside Ergo in its Pod, by the file of `--config`.
@@ -96,6 +101,8 @@ impl Cli {
             Command::Bouncer => serving(roles::bouncer(common)),
             Command::Hosting => serving(roles::hosting(common)),
             Command::Portal => serving(roles::portal(common)),
+            Command::Paste { instead: None } => serving(roles::paste(common)),
+            Command::Paste { instead: Some(command) } => serving(pastes::run(common, command)),
             Command::ErgoOperator => serving(ergo::operator(common)),
             Command::ErgoSidecar(args) => serving(ergo::sidecar(common, args)),
             Command::SojuSidecar { instead: None } => serving(sidecar::soju(common)),

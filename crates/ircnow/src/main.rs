@@ -12,6 +12,7 @@ mod ergo;
 mod hosted;
 mod local_tls;
 mod localnet;
+mod pastes;
 mod reference;
 mod roles;
 mod server;

@@ -22,6 +22,7 @@ pub fn keys() -> Vec<KeyDoc> {
         bouncer::Config::reference(),
         portal::Config::reference(),
         hosting::Config::reference(),
+        paste::Config::reference(),
         provisioner::Config::reference(),
         soju_operator::Config::reference(),
         ergo_operator::Config::reference(),
@@ -52,6 +53,7 @@ fn check_values(source: &Source) -> Result<()> {
     bouncer::Config::load(source)?;
     portal::Config::load(source)?;
     hosting::Config::load(source)?;
+    paste::Config::load(source)?;
     provisioner::Installation::load(source)?;
     soju_operator::Installation::load(source)?;
     admission::Config::load(source)?;

@@ -1,4 +1,4 @@
-//! `ircnow gatekeeper`, `ircnow bouncer`, `ircnow hosting`, `ircnow portal`: one role a process. The others are found over HTTP, with
+//! `ircnow gatekeeper`, `ircnow bouncer`, `ircnow hosting`, `ircnow portal`, `ircnow paste`: one role a process. The others are found over HTTP, with
 //! tokens of gatekeeper; nothing else differs from `ircnow up`.
 
 use std::sync::Arc;
@@ -104,6 +104,11 @@ impl Role {
         Some(self.data_of(self.config.hosting.as_ref()?, "hosting"))
     }
 
+    /// What pastes keep of accounts, where this installation has them.
+    fn data_of_paste(&self) -> Option<Arc<dyn AccountData>> {
+        Some(self.data_of(self.config.paste.as_ref()?, "paste"))
+    }
+
     fn data_of(&self, of: &Url, service: &'static str) -> Arc<dyn AccountData> {
         Arc::new(AccountDataClient::new(service, self.client(of, service)))
     }
@@ -151,13 +156,14 @@ pub async fn gatekeeper(common: Common) -> Result<()> {
     let data = [
         Some(role.data_of(&role.config.bouncer, "bouncer")),
         role.data_of_hosting(),
+        role.data_of_paste(),
         Some(role.data_of(&role.config.portal, "portal")),
     ];
     gatekeeper.register_data(data.into_iter().flatten().collect());
     socket::listen(&role.base, act::Context::of(&role.base), gatekeeper.admin())?;
     let verifier = TokenVerifier::with_keys(gatekeeper.issuer(), Arc::new(gatekeeper.clone()));
-    let internal =
-        wiring::guarded(&verifier, "gatekeeper", &["portal", "bouncer", "hosting"], gatekeeper.internal());
+    let callers = &["portal", "bouncer", "hosting", "paste"];
+    let internal = wiring::guarded(&verifier, "gatekeeper", callers, gatekeeper.internal());
     role.serve(Some(gatekeeper.site()), internal).await
 }
 
@@ -202,7 +208,8 @@ pub async fn portal(common: Common) -> Result<()> {
     let (accounts, bouncers) = (role.accounts(), role.bouncers());
     // The bouncer's part of an export comes from wherever the account is.
     let own: Arc<dyn AccountData> = bouncers.clone();
-    let data = [Some(role.data_of(&role.config.gatekeeper, "gatekeeper")), Some(own), role.data_of_hosting()];
+    let (gatekeeper, hosting) = (role.data_of(&role.config.gatekeeper, "gatekeeper"), role.data_of_hosting());
+    let data = [Some(gatekeeper), Some(own), hosting, role.data_of_paste()];
     let data = data.into_iter().flatten().collect();
     let door = match role.config.certificate {
         Some(_) => IrcDoor {
@@ -227,6 +234,22 @@ pub async fn portal(common: Common) -> Result<()> {
     let hosts = service::hosts::Hosts::new()
         .site(&role.base.sites.root, portal.site())
         .site(&role.base.sites.my, portal.my());
+    role.serve(Some(hosts.into_router()), internal).await
+}
+
+/// txt.irc.now and raw.txt.irc.now.
+pub async fn paste(common: Common) -> Result<()> {
+    let role = Role::open(&common, "paste")?;
+    let paste = wiring::paste(&role.base, &role.http, role.accounts()).await?;
+    let kept = paste.clone();
+    wiring::follow_keys(&role.base, move || {
+        let kept = kept.clone();
+        async move { Ok(kept.reseal().await?) }
+    });
+    let internal = wiring::guarded(&role.verifier()?, "paste", &["portal", "gatekeeper"], paste.internal());
+    let hosts = service::hosts::Hosts::new()
+        .site(&role.base.sites.txt, paste.site())
+        .site(&role.base.sites.raw_txt, paste.raw());
     role.serve(Some(hosts.into_router()), internal).await
 }
 

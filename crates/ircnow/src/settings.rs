@@ -21,7 +21,7 @@ service::config! {
 }
 
 service::config! {
-    /// `ircnow gatekeeper|bouncer|hosting|portal`: one role a process.
+    /// `ircnow gatekeeper|bouncer|hosting|portal|paste`: one role a process.
     pub struct RoleConfig in "role" {
         /// Where this role's pages are served. The bouncer and hosting have none.
         pub listen: SocketAddr = "127.0.0.1:8081",
@@ -35,6 +35,8 @@ service::config! {
         pub portal: Url = "http://127.0.0.1:9103",
         /// Where hosting's admin listener is. Without one, this installation hosts no networks and has no dedicated bouncers.
         pub hosting: Option<Url>,
+        /// Where the admin listener of pastes is. Without one, this installation has none.
+        pub paste: Option<Url>,
         /// Where gatekeeper's pages are really served, past DNS, where its public name does not resolve from here.
         pub gatekeeper_site: Option<SocketAddr>,
         /// Who this process is at gatekeeper, where it is none of the installation's own services: the client id an operator gave

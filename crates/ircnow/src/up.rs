@@ -67,7 +67,8 @@ pub async fn run(common: Common, https: bool) -> Result<()> {
         far: Far::new(http.raw().clone(), Arc::new(NoBearer)),
     };
     let hosting = wiring::hosting(&base, gatekeeper.accounts(), networks, dedicated).await?;
-    let data = vec![gatekeeper.data(), bouncer.account_data(), hosting.data()];
+    let paste = wiring::paste(&base, &http, gatekeeper.accounts()).await?;
+    let data = vec![gatekeeper.data(), bouncer.account_data(), hosting.data(), paste.data()];
     let portal = wiring::portal(
         &base,
         &http,
@@ -79,13 +80,15 @@ pub async fn run(common: Common, https: bool) -> Result<()> {
         local.as_ref().map(Supervised::notice),
     )
     .await?;
-    gatekeeper.register_data(vec![bouncer.account_data(), hosting.data(), portal.data()]);
-    socket::listen(&base, act::Context::of(&base).beside(&bouncer, &portal), gatekeeper.admin())?;
+    gatekeeper.register_data(vec![bouncer.account_data(), hosting.data(), portal.data(), paste.data()]);
+    socket::listen(&base, act::Context::of(&base).beside(&bouncer, &portal, &paste), gatekeeper.admin())?;
 
     let hosts = Hosts::new()
         .site(&base.sites.root, portal.site())
         .site(&base.sites.my, portal.my())
-        .site(&base.sites.auth, gatekeeper.site());
+        .site(&base.sites.auth, gatekeeper.site())
+        .site(&base.sites.txt, paste.site())
+        .site(&base.sites.raw_txt, paste.raw());
     let page_tls = if https {
         Some(service::tls::server_config(Arc::clone(&tls.certificate), &[b"http/1.1"], None)?)
     } else {

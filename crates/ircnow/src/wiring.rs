@@ -13,6 +13,7 @@ use contracts::{AccountData, Accounts, Bouncers, DedicatedBouncers, Networks, We
 use entitlements::Table;
 use gatekeeper::{Client, Gatekeeper};
 use hosting::{Host, Hosting};
+use paste::Paste;
 use portal::{IrcDoor, Portal};
 use secrecy::SecretString;
 use service::config::Source;
@@ -184,20 +185,23 @@ pub async fn gatekeeper(
 
 /// Who may ask gatekeeper for anything.
 fn clients(base: &Base) -> Result<Vec<Client>> {
-    let login = portal_login(base);
-    let portal = Client::site(
-        "portal",
-        base.secret_of("portal"),
-        login.redirect_uri().parse()?,
-        login.after_logout.parse()?,
-        login.backchannel_logout_uri().parse()?,
-    );
+    let site = |login: Settings| -> Result<Client> {
+        Ok(Client::site(
+            login.client_id.as_str(),
+            base.secret_of(&login.client_id),
+            login.redirect_uri().parse()?,
+            login.after_logout.parse()?,
+            login.backchannel_logout_uri().parse()?,
+        ))
+    };
+    let (portal, paste) = (site(portal_login(base))?, site(paste_login(base))?);
     let all = [
-        portal.calling(["gatekeeper", "bouncer", "hosting"]),
+        portal.calling(["gatekeeper", "bouncer", "hosting", "paste"]),
+        paste.calling(["gatekeeper"]),
         Client::new("bouncer", Some(base.secret_of("bouncer"))).calling(["gatekeeper"]).introspecting(),
         Client::new("hosting", Some(base.secret_of("hosting"))).calling(["gatekeeper", "bouncer"]),
         Client::new("gatekeeper", Some(base.secret_of("gatekeeper")))
-            .calling(["bouncer", "hosting", "portal"]),
+            .calling(["bouncer", "hosting", "portal", "paste"]),
     ];
     // Keys may be rotated while processes of before run: each is known by the key it began with.
     let proven = |client: Client| {
@@ -211,6 +215,11 @@ fn clients(base: &Base) -> Result<Vec<Client>> {
 fn portal_login(base: &Base) -> Settings {
     let settings = Settings::new(&base.sites.my, &base.sites.auth, "portal", base.secret_of("portal"));
     Settings { after_logout: base.sites.root.url("/"), ..settings }
+}
+
+/// What the pastes tell the issuer about themselves.
+fn paste_login(base: &Base) -> Settings {
+    Settings::new(&base.sites.txt, &base.sites.auth, "paste", base.secret_of("paste"))
 }
 
 /// The guard in front of connections that are made for users.
@@ -336,6 +345,23 @@ pub async fn portal(
         shutdown: base.shutdown.clone(),
     };
     Portal::open(portal::Config::load(&base.source)?, deps).await.context("opening the portal")
+}
+
+/// Pastes.
+pub async fn paste(base: &Base, http: &HttpClient, accounts: Arc<dyn Accounts>) -> Result<Paste> {
+    let deps = paste::Deps {
+        accounts,
+        plans: Arc::clone(&base.plans),
+        sites: base.sites.clone(),
+        keyring: base.keyring.clone(),
+        folder: base.data.service("paste")?,
+        http: http.clone(),
+        login: paste_login(base),
+        metrics: base.metrics.clone(),
+        readiness: base.readiness.clone(),
+        shutdown: base.shutdown.clone(),
+    };
+    Paste::open(paste::Config::load(&base.source)?, deps).await.context("opening the pastes")
 }
 
 /// The door of this installation as connection pages describe it.

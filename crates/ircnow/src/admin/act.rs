@@ -7,6 +7,7 @@ use bouncer::Bouncer;
 use contracts::{Account, IrcServer, Role, ServerAccess, ServerId, Status};
 use entitlements::{Amount, Limit, Override, Plan};
 use gatekeeper::admin::Admin;
+use paste::Paste;
 use portal::Portal;
 use service::secrets::Keyring;
 use service::sites::Sites;
@@ -24,7 +25,7 @@ pub struct Context {
     sites: Sites,
     keyring: Keyring,
     key_file: bool,
-    others: Option<(Bouncer, Portal)>,
+    others: Option<(Bouncer, Portal, Paste)>,
 }
 
 impl Context {
@@ -42,8 +43,8 @@ impl Context {
 
     /// The services that run in this process beside gatekeeper.
     #[must_use]
-    pub fn beside(self, bouncer: &Bouncer, portal: &Portal) -> Self {
-        Self { others: Some((bouncer.clone(), portal.clone())), ..self }
+    pub fn beside(self, bouncer: &Bouncer, portal: &Portal, paste: &Paste) -> Self {
+        Self { others: Some((bouncer.clone(), portal.clone(), paste.clone())), ..self }
     }
 }
 
@@ -113,14 +114,15 @@ async fn rotate_key(context: &Context, admin: &Admin) -> Result<String> {
     context.keyring.rotate(&path)?;
     admin.reseal().await?;
     let done = match &context.others {
-        Some((bouncer, portal)) => {
+        Some((bouncer, portal, paste)) => {
             bouncer.reseal().await?;
             portal.reseal().await?;
+            paste.reseal().await?;
             "Every stored secret is sealed under a new key, and nothing has to be restarted."
         }
         None => {
-            "Gatekeeper's secrets are sealed under a new key. The bouncer and the portal, where they run as processes of \
-             their own, seal theirs within seconds or when they start. Nothing has to be restarted."
+            "Gatekeeper's secrets are sealed under a new key. The bouncer, the portal and the pastes, where they run as \
+             processes of their own, seal theirs within seconds or when they start. Nothing has to be restarted."
         }
     };
     Ok(format!(

@@ -21,6 +21,9 @@ fn every_route() -> Vec<(&'static str, &'static Route)> {
         ("auth", gatekeeper::PAGE_ROUTES),
         ("auth", gatekeeper::OIDC_ROUTES),
         ("auth", service::assets::ROUTES),
+        ("txt", paste::routes::SITE_ROUTES),
+        ("txt", auth::ROUTES),
+        ("raw.txt", paste::routes::RAW_ROUTES),
     ];
     tables.into_iter().flat_map(|(site, table)| table.iter().map(move |route| (site, route))).collect()
 }
@@ -95,8 +98,10 @@ async fn what_belongs_to_somebody_else_is_not_there_on_any_route() {
     let at = Installation::start(Layout::OneProcess, &[("IRCNOW_DIAL_ALLOW", &allowed)]).unwrap();
     let mut bob = bob(&at, &inspircd).await;
     bob.ids.push(bob.account.host_network("bobnet", "open").await.unwrap());
-    assert!(bob.ids.len() >= 5, "a network, two credentials, two sessions: {:?}", bob.ids);
+    bob.ids.push(bob.account.paste("bobs words").await.unwrap());
+    assert!(bob.ids.len() >= 6, "a network, two credentials, two sessions, a paste: {:?}", bob.ids);
     let alice = Account::sign_up(&at, "alice").await.unwrap();
+    alice.follow(Method::GET, &at.url("txt", "/mine"), None).await.unwrap();
     let mut walked = 0;
     for (site, route) in every_route().into_iter().filter(|(_, route)| route.who == Who::Owner) {
         for id in &bob.ids {
@@ -127,6 +132,8 @@ async fn what_belongs_to_somebody_else_is_not_there_on_any_route() {
     assert_eq!(connect.status, StatusCode::NOT_FOUND);
 
     // All of it is still bob's, and still works.
+    let paste = at.url("txt", &format!("/{}", bob.ids.last().unwrap()));
+    assert!(bob.account.follow(Method::GET, &paste, None).await.unwrap().text.contains("bobs words"));
     assert!(bob.account.get(&format!("/networks/{}", bob.network)).await.unwrap().text.contains("bobnet"));
     assert_eq!(bob.account.credential_ids().await.unwrap().len(), 2);
     assert!(bob.account.is_signed_in().await.unwrap());

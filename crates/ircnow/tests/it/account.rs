@@ -25,6 +25,7 @@ pub struct Account {
     pub username: String,
     my: String,
     auth: String,
+    txt: String,
     http: Client,
     jar: std::sync::Mutex<Jar>,
 }
@@ -43,13 +44,14 @@ impl Account {
         service::tls::install_provider();
         let mut http = Client::builder().redirect(redirect::Policy::none()).timeout(Duration::from_secs(60));
         // The port of the URL is used; glibc does not know these names.
-        for host in ["localhost", "my.localhost", "auth.localhost"] {
+        for host in ["localhost", "my.localhost", "auth.localhost", "txt.localhost", "raw.txt.localhost"] {
             http = http.resolve(host, SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
         }
         Ok(Self {
             username: String::new(),
             my: at.url("my", ""),
             auth: at.url("auth", ""),
+            txt: at.url("txt", ""),
             http: http.build()?,
             jar: std::sync::Mutex::default(),
         })
@@ -169,6 +171,18 @@ impl Account {
             (method, form) = (Method::GET, None);
         }
         bail!("{url} redirects without end");
+    }
+
+    /// Puts up a paste of this account's, and gives its id.
+    pub async fn paste(&self, text: &str) -> Result<String> {
+        let mine = self.follow(Method::GET, &format!("{}/mine", self.txt), None).await?;
+        ensure!(mine.text.contains("My pastes"), "{}: {}", mine.url, mine.text);
+        let host = Url::parse(&self.txt)?.host_str().context("a host")?.to_owned();
+        let cookies = self.jar.lock().unwrap().get(&host).cloned().unwrap_or_default();
+        let cookies: Vec<String> = cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let put = self.http.post(&self.txt).header("cookie", cookies.join("; ")).body(text.to_owned());
+        let url = put.send().await?.error_for_status()?.text().await?;
+        Ok(url.trim().rsplit('/').next().context("an id")?.to_owned())
     }
 
     /// Adds a network by hand, in the clear, and waits until the portal says that it is connected. Gives its id.

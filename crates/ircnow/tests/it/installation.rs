@@ -16,12 +16,13 @@ const START: Duration = Duration::from_secs(60);
 pub enum Layout {
     /// `ircnow up`.
     OneProcess,
-    /// `ircnow gatekeeper`, `ircnow bouncer`, `ircnow portal`, and `ircnow hosting` where `IRCNOW_ROLE_HOSTING` says so.
+    /// `ircnow gatekeeper`, `ircnow bouncer`, `ircnow portal`, and `ircnow hosting` and `ircnow paste` where
+    /// `IRCNOW_ROLE_HOSTING` and `IRCNOW_ROLE_PASTE` say so.
     ThreeProcesses,
 }
 
 /// The roles, in the order of their processes.
-const ROLES: [&str; 4] = ["gatekeeper", "bouncer", "portal", "hosting"];
+const ROLES: [&str; 5] = ["gatekeeper", "bouncer", "portal", "hosting", "paste"];
 
 /// A running installation.
 pub struct Installation {
@@ -38,6 +39,7 @@ pub struct Installation {
     /// The local network, where it runs.
     pub local_network: u16,
     gatekeeper_http: u16,
+    paste_http: u16,
     https: bool,
     domain: String,
 }
@@ -63,6 +65,7 @@ impl Installation {
         // Who has to know the address beforehand chooses the port.
         let http = asked("TEST_HTTP_PORT").map_or(Ok(http), str::parse)?;
         let gatekeeper_http = asked("TEST_GATEKEEPER_PORT").map_or(Ok(gatekeeper_http), str::parse)?;
+        let paste_http = asked("TEST_PASTE_PORT").map_or(Ok(0), str::parse)?;
         let https = asked("TEST_HTTPS").is_some();
         let domain = asked("TEST_DOMAIN").unwrap_or("localhost");
         let mut environment = BTreeMap::new();
@@ -102,6 +105,7 @@ impl Installation {
             irc_tls,
             local_network,
             gatekeeper_http,
+            paste_http,
             https,
             domain: domain.to_owned(),
         })
@@ -142,6 +146,7 @@ impl Installation {
         let listen = match name {
             "gatekeeper" => self.gatekeeper_http,
             "portal" => self.http,
+            "paste" => self.paste_http,
             _ => 0,
         };
         let mut command = self.command(&[name]);
@@ -154,6 +159,9 @@ impl Installation {
     fn wait_until_up(&self) -> Result<()> {
         if self.layout == Layout::ThreeProcesses {
             net::wait_for_port(self.gatekeeper_http, START).with_context(|| self.output())?;
+        }
+        if self.paste_http != 0 {
+            net::wait_for_port(self.paste_http, START).with_context(|| self.output())?;
         }
         net::wait_for_port(self.http, START).with_context(|| self.output())?;
         net::wait_for_port(self.irc_tls, START).with_context(|| self.output())?;
@@ -189,7 +197,7 @@ impl Installation {
         Ok(())
     }
 
-    /// A page's address: `site` is `""`, `my` or `auth`.
+    /// A page's address: `site` is `""`, `my`, `auth`, `txt` or `raw.txt`.
     pub fn url(&self, site: &str, path: &str) -> String {
         let scheme = if self.https { "https" } else { "http" };
         let port = if site == "auth" && self.layout == Layout::ThreeProcesses {

@@ -20,6 +20,7 @@ mod kill;
 mod local_network;
 mod operators;
 mod pages;
+mod pastes;
 mod person;
 mod revoked;
 mod rotate;

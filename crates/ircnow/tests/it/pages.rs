@@ -14,7 +14,8 @@ use crate::installation::{Installation, Layout};
 use crate::person;
 
 /// Routes with GET that answer with something other than a page.
-const NO_PAGES: [&str; 13] = [
+const NO_PAGES: [&str; 14] = [
+    "/openapi.json",
     "/live",
     "/account/export",
     "/authority.pem",
@@ -30,13 +31,16 @@ const NO_PAGES: [&str; 13] = [
     "/welcome",
 ];
 
+/// A log with everything a log has.
+const PASTED: &str = "12:34 <alice> \u{2}bold\u{2} \u{3}04red\u{3} and a line that is longer than a phone is wide, by a lot\n12:35 * bob waves\n12:36 -!- carol has joined";
+
 const VIEWS: [(u32, &str); 4] = [(1280, "light"), (1280, "dark"), (360, "light"), (360, "dark")];
 
 /// Lists everything that can be worked with, notes what the focus comes to and what does not show it, and gives how many
 /// there are. By their words, because a live part may be exchanged on the way.
 const WATCH_FOCUS: &str = r#"(() => {
     const all = [...document.querySelectorAll(
-        'a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex="0"]'
+        'a[href]:not([tabindex="-1"]), button, input:not([type=hidden]), select, textarea, summary, [tabindex="0"]'
     )].filter((element) => element.checkVisibility({ visibilityProperty: true }) && !element.disabled);
     const name = (element) => element.type === 'radio' ? `radio ${element.name}` : element.outerHTML.slice(0, 200);
     window.unreached = new Set(all.map(name));
@@ -61,19 +65,27 @@ fn lines(value: &serde_json::Value) -> Vec<String> {
 }
 
 /// Every page: a name for its picture, and its address.
-fn every_page(at: &Installation, network: &str, hosted: &str, credential: &str) -> Vec<(String, String)> {
-    let tables: [(&str, &[Route]); 5] = [
+fn every_page(
+    at: &Installation,
+    network: &str,
+    hosted: &str,
+    credential: &str,
+    paste: &str,
+) -> Vec<(String, String)> {
+    let tables: [(&str, &[Route]); 6] = [
         ("", portal::routes::SITE_ROUTES),
         ("my", portal::routes::MY_ROUTES),
         ("my", auth::ROUTES),
         ("auth", gatekeeper::PAGE_ROUTES),
         ("auth", gatekeeper::OIDC_ROUTES),
+        ("txt", paste::routes::SITE_ROUTES),
     ];
     let mut pages = Vec::new();
     for (site, table) in tables {
         let pages_of = table.iter().filter(|route| route.method == "GET" && !NO_PAGES.contains(&route.path));
         for path in pages_of.map(|route| route.path).chain(["/nothing/here"]) {
             let id = match path {
+                _ if site == "txt" => paste,
                 path if path.starts_with("/passwords") => credential,
                 path if path.starts_with("/hosting") => hosted,
                 _ => network,
@@ -107,7 +119,8 @@ async fn every_page_is_for_everybody() {
     let credential = alice.credential_ids().await.unwrap().remove(0);
     let hosted = alice.host_network("pixels", "accounts").await.unwrap();
     alice.wait_until_hosted(&hosted).await;
-    let pages = every_page(&at, &network, &hosted, &credential);
+    let paste = alice.paste(PASTED).await.unwrap();
+    let pages = every_page(&at, &network, &hosted, &credential, &paste);
     let mut wrong = Vec::new();
     for (width, theme) in VIEWS {
         browser.view(width, 860, theme).await.unwrap();
@@ -145,7 +158,8 @@ async fn every_page_is_worked_with_by_keyboard_alone() {
     let mut wrong = Vec::new();
     let hosted = alice.host_network("pixels", "accounts").await.unwrap();
     alice.wait_until_hosted(&hosted).await;
-    for (name, url) in every_page(&at, &network, &hosted, &credential) {
+    let paste = alice.paste(PASTED).await.unwrap();
+    for (name, url) in every_page(&at, &network, &hosted, &credential, &paste) {
         browser.goto(&url).await.unwrap();
         let count = browser.eval(WATCH_FOCUS).await.unwrap().as_u64().unwrap();
         for _ in 0..count + 2 {
