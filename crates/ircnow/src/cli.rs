@@ -51,6 +51,14 @@ enum Command {
         #[command(subcommand)]
         instead: Option<pastes::PasteCommand>,
     },
+    /// Run the role `pics`: irc.pics.
+    Pics,
+    /// Decode pictures from standard input with at most so many bytes of memory; the role `pics` starts it.
+    #[command(hide = true)]
+    PicsWorker {
+        /// Bytes.
+        memory: u64,
+    },
     /// Run the role `ergo-operator`: keeps every ErgoNetwork of a Kubernetes cluster as its resource says.
     ErgoOperator,
     /// Run beside Ergo in its Pod, by the file of `--config`.
@@ -103,6 +111,8 @@ impl Cli {
             Command::Portal => serving(roles::portal(common)),
             Command::Paste { instead: None } => serving(roles::paste(common)),
             Command::Paste { instead: Some(command) } => serving(pastes::run(common, command)),
+            Command::Pics => serving(roles::pics(common)),
+            Command::PicsWorker { memory } => Ok(pics::worker::child::run(memory)?),
             Command::ErgoOperator => serving(ergo::operator(common)),
             Command::ErgoSidecar(args) => serving(ergo::sidecar(common, args)),
             Command::SojuSidecar { instead: None } => serving(sidecar::soju(common)),

@@ -23,6 +23,7 @@ pub fn keys() -> Vec<KeyDoc> {
         portal::Config::reference(),
         hosting::Config::reference(),
         paste::Config::reference(),
+        pics::Config::reference(),
         provisioner::Config::reference(),
         soju_operator::Config::reference(),
         ergo_operator::Config::reference(),
@@ -54,6 +55,7 @@ fn check_values(source: &Source) -> Result<()> {
     portal::Config::load(source)?;
     hosting::Config::load(source)?;
     paste::Config::load(source)?;
+    pics::Config::load(source)?;
     provisioner::Installation::load(source)?;
     soju_operator::Installation::load(source)?;
     admission::Config::load(source)?;

@@ -1,4 +1,4 @@
-//! `ircnow gatekeeper`, `ircnow bouncer`, `ircnow hosting`, `ircnow portal`, `ircnow paste`: one role a process. The others are found over HTTP, with
+//! `ircnow gatekeeper`, `ircnow bouncer`, `ircnow hosting`, `ircnow portal`, `ircnow paste`, `ircnow pics`: one role a process. The others are found over HTTP, with
 //! tokens of gatekeeper; nothing else differs from `ircnow up`.
 
 use std::sync::Arc;
@@ -109,6 +109,11 @@ impl Role {
         Some(self.data_of(self.config.paste.as_ref()?, "paste"))
     }
 
+    /// What pictures keep of accounts, where this installation has them.
+    fn data_of_pics(&self) -> Option<Arc<dyn AccountData>> {
+        Some(self.data_of(self.config.pics.as_ref()?, "pics"))
+    }
+
     fn data_of(&self, of: &Url, service: &'static str) -> Arc<dyn AccountData> {
         Arc::new(AccountDataClient::new(service, self.client(of, service)))
     }
@@ -157,12 +162,13 @@ pub async fn gatekeeper(common: Common) -> Result<()> {
         Some(role.data_of(&role.config.bouncer, "bouncer")),
         role.data_of_hosting(),
         role.data_of_paste(),
+        role.data_of_pics(),
         Some(role.data_of(&role.config.portal, "portal")),
     ];
     gatekeeper.register_data(data.into_iter().flatten().collect());
     socket::listen(&role.base, act::Context::of(&role.base), gatekeeper.admin())?;
     let verifier = TokenVerifier::with_keys(gatekeeper.issuer(), Arc::new(gatekeeper.clone()));
-    let callers = &["portal", "bouncer", "hosting", "paste"];
+    let callers = &["portal", "bouncer", "hosting", "paste", "pics"];
     let internal = wiring::guarded(&verifier, "gatekeeper", callers, gatekeeper.internal());
     role.serve(Some(gatekeeper.site()), internal).await
 }
@@ -209,7 +215,7 @@ pub async fn portal(common: Common) -> Result<()> {
     // The bouncer's part of an export comes from wherever the account is.
     let own: Arc<dyn AccountData> = bouncers.clone();
     let (gatekeeper, hosting) = (role.data_of(&role.config.gatekeeper, "gatekeeper"), role.data_of_hosting());
-    let data = [Some(gatekeeper), Some(own), hosting, role.data_of_paste()];
+    let data = [Some(gatekeeper), Some(own), hosting, role.data_of_paste(), role.data_of_pics()];
     let data = data.into_iter().flatten().collect();
     let door = match role.config.certificate {
         Some(_) => IrcDoor {
@@ -250,6 +256,22 @@ pub async fn paste(common: Common) -> Result<()> {
     let hosts = service::hosts::Hosts::new()
         .site(&role.base.sites.txt, paste.site())
         .site(&role.base.sites.raw_txt, paste.raw());
+    role.serve(Some(hosts.into_router()), internal).await
+}
+
+/// irc.pics and i.pics.
+pub async fn pics(common: Common) -> Result<()> {
+    let role = Role::open(&common, "pics")?;
+    let pics = wiring::pics(&role.base, &role.http, role.accounts()).await?;
+    let kept = pics.clone();
+    wiring::follow_keys(&role.base, move || {
+        let kept = kept.clone();
+        async move { Ok(kept.reseal().await?) }
+    });
+    let internal = wiring::guarded(&role.verifier()?, "pics", &["portal", "gatekeeper"], pics.internal());
+    let hosts = service::hosts::Hosts::new()
+        .site(&role.base.sites.pics, pics.site())
+        .site(&role.base.sites.i_pics, pics.bytes());
     role.serve(Some(hosts.into_router()), internal).await
 }
 

@@ -21,7 +21,7 @@ service::config! {
 }
 
 service::config! {
-    /// `ircnow gatekeeper|bouncer|hosting|portal|paste`: one role a process.
+    /// `ircnow gatekeeper|bouncer|hosting|portal|paste|pics`: one role a process.
     pub struct RoleConfig in "role" {
         /// Where this role's pages are served. The bouncer and hosting have none.
         pub listen: SocketAddr = "127.0.0.1:8081",
@@ -37,6 +37,8 @@ service::config! {
         pub hosting: Option<Url>,
         /// Where the admin listener of pastes is. Without one, this installation has none.
         pub paste: Option<Url>,
+        /// Where the admin listener of pictures is. Without one, this installation has none.
+        pub pics: Option<Url>,
         /// Where gatekeeper's pages are really served, past DNS, where its public name does not resolve from here.
         pub gatekeeper_site: Option<SocketAddr>,
         /// Who this process is at gatekeeper, where it is none of the installation's own services: the client id an operator gave

@@ -68,7 +68,8 @@ pub async fn run(common: Common, https: bool) -> Result<()> {
     };
     let hosting = wiring::hosting(&base, gatekeeper.accounts(), networks, dedicated).await?;
     let paste = wiring::paste(&base, &http, gatekeeper.accounts()).await?;
-    let data = vec![gatekeeper.data(), bouncer.account_data(), hosting.data(), paste.data()];
+    let pics = wiring::pics(&base, &http, gatekeeper.accounts()).await?;
+    let data = vec![gatekeeper.data(), bouncer.account_data(), hosting.data(), paste.data(), pics.data()];
     let portal = wiring::portal(
         &base,
         &http,
@@ -80,15 +81,27 @@ pub async fn run(common: Common, https: bool) -> Result<()> {
         local.as_ref().map(Supervised::notice),
     )
     .await?;
-    gatekeeper.register_data(vec![bouncer.account_data(), hosting.data(), portal.data(), paste.data()]);
-    socket::listen(&base, act::Context::of(&base).beside(&bouncer, &portal, &paste), gatekeeper.admin())?;
+    gatekeeper.register_data(vec![
+        bouncer.account_data(),
+        hosting.data(),
+        portal.data(),
+        paste.data(),
+        pics.data(),
+    ]);
+    socket::listen(
+        &base,
+        act::Context::of(&base).beside(&bouncer, &portal, &paste, &pics),
+        gatekeeper.admin(),
+    )?;
 
     let hosts = Hosts::new()
-        .site(&base.sites.root, portal.site())
+        .site(&base.sites.root, portal.site().merge(pics.on_root()))
         .site(&base.sites.my, portal.my())
         .site(&base.sites.auth, gatekeeper.site())
         .site(&base.sites.txt, paste.site())
-        .site(&base.sites.raw_txt, paste.raw());
+        .site(&base.sites.raw_txt, paste.raw())
+        .site(&base.sites.pics, pics.site())
+        .site(&base.sites.i_pics, pics.bytes());
     let page_tls = if https {
         Some(service::tls::server_config(Arc::clone(&tls.certificate), &[b"http/1.1"], None)?)
     } else {

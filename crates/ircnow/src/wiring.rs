@@ -14,6 +14,8 @@ use entitlements::Table;
 use gatekeeper::{Client, Gatekeeper};
 use hosting::{Host, Hosting};
 use paste::Paste;
+use pics::Pics;
+use pics::worker::pool::WorkerCommand;
 use portal::{IrcDoor, Portal};
 use secrecy::SecretString;
 use service::config::Source;
@@ -195,13 +197,15 @@ fn clients(base: &Base) -> Result<Vec<Client>> {
         ))
     };
     let (portal, paste) = (site(portal_login(base))?, site(paste_login(base))?);
+    let pics = site(pics_login(base))?;
     let all = [
-        portal.calling(["gatekeeper", "bouncer", "hosting", "paste"]),
+        portal.calling(["gatekeeper", "bouncer", "hosting", "paste", "pics"]),
         paste.calling(["gatekeeper"]),
+        pics.calling(["gatekeeper"]),
         Client::new("bouncer", Some(base.secret_of("bouncer"))).calling(["gatekeeper"]).introspecting(),
         Client::new("hosting", Some(base.secret_of("hosting"))).calling(["gatekeeper", "bouncer"]),
         Client::new("gatekeeper", Some(base.secret_of("gatekeeper")))
-            .calling(["bouncer", "hosting", "portal", "paste"]),
+            .calling(["bouncer", "hosting", "portal", "paste", "pics"]),
     ];
     // Keys may be rotated while processes of before run: each is known by the key it began with.
     let proven = |client: Client| {
@@ -220,6 +224,11 @@ fn portal_login(base: &Base) -> Settings {
 /// What the pastes tell the issuer about themselves.
 fn paste_login(base: &Base) -> Settings {
     Settings::new(&base.sites.txt, &base.sites.auth, "paste", base.secret_of("paste"))
+}
+
+/// What the pictures tell the issuer about themselves.
+fn pics_login(base: &Base) -> Settings {
+    Settings::new(&base.sites.pics, &base.sites.auth, "pics", base.secret_of("pics"))
 }
 
 /// The guard in front of connections that are made for users.
@@ -362,6 +371,24 @@ pub async fn paste(base: &Base, http: &HttpClient, accounts: Arc<dyn Accounts>) 
         shutdown: base.shutdown.clone(),
     };
     Paste::open(paste::Config::load(&base.source)?, deps).await.context("opening the pastes")
+}
+
+/// Pictures. Their workers are this binary again.
+pub async fn pics(base: &Base, http: &HttpClient, accounts: Arc<dyn Accounts>) -> Result<Pics> {
+    let program = std::env::current_exe().context("finding this program, to start workers with")?;
+    let deps = pics::Deps {
+        accounts,
+        sites: base.sites.clone(),
+        keyring: base.keyring.clone(),
+        folder: base.data.service("pics")?,
+        http: http.clone(),
+        login: pics_login(base),
+        worker: WorkerCommand { program, args: vec!["pics-worker".into()] },
+        metrics: base.metrics.clone(),
+        readiness: base.readiness.clone(),
+        shutdown: base.shutdown.clone(),
+    };
+    Pics::open(pics::Config::load(&base.source)?, deps).await.context("opening the pictures")
 }
 
 /// The door of this installation as connection pages describe it.

@@ -8,6 +8,7 @@ use contracts::{Account, IrcServer, Role, ServerAccess, ServerId, Status};
 use entitlements::{Amount, Limit, Override, Plan};
 use gatekeeper::admin::Admin;
 use paste::Paste;
+use pics::Pics;
 use portal::Portal;
 use service::secrets::Keyring;
 use service::sites::Sites;
@@ -25,7 +26,7 @@ pub struct Context {
     sites: Sites,
     keyring: Keyring,
     key_file: bool,
-    others: Option<(Bouncer, Portal, Paste)>,
+    others: Option<(Bouncer, Portal, Paste, Pics)>,
 }
 
 impl Context {
@@ -43,8 +44,8 @@ impl Context {
 
     /// The services that run in this process beside gatekeeper.
     #[must_use]
-    pub fn beside(self, bouncer: &Bouncer, portal: &Portal, paste: &Paste) -> Self {
-        Self { others: Some((bouncer.clone(), portal.clone(), paste.clone())), ..self }
+    pub fn beside(self, bouncer: &Bouncer, portal: &Portal, paste: &Paste, pics: &Pics) -> Self {
+        Self { others: Some((bouncer.clone(), portal.clone(), paste.clone(), pics.clone())), ..self }
     }
 }
 
@@ -114,14 +115,15 @@ async fn rotate_key(context: &Context, admin: &Admin) -> Result<String> {
     context.keyring.rotate(&path)?;
     admin.reseal().await?;
     let done = match &context.others {
-        Some((bouncer, portal, paste)) => {
+        Some((bouncer, portal, paste, pics)) => {
             bouncer.reseal().await?;
             portal.reseal().await?;
             paste.reseal().await?;
+            pics.reseal().await?;
             "Every stored secret is sealed under a new key, and nothing has to be restarted."
         }
         None => {
-            "Gatekeeper's secrets are sealed under a new key. The bouncer, the portal and the pastes, where they run as \
+            "Gatekeeper's secrets are sealed under a new key. The bouncer, the portal, the pastes and the pictures, where they run as \
              processes of their own, seal theirs within seconds or when they start. Nothing has to be restarted."
         }
     };

@@ -70,7 +70,7 @@ pub async fn write(data: &Path, file: &Path, with_key: bool) -> Result<String> {
 
 fn databases(data: &Path) -> Result<Vec<String>> {
     let mut found = Vec::new();
-    for service in ["gatekeeper", "bouncer", "hosting", "paste", "portal"] {
+    for service in ["gatekeeper", "bouncer", "hosting", "paste", "pics", "portal"] {
         let Ok(entries) = fs::read_dir(data.join(service)) else { continue };
         for entry in entries {
             let name = entry?.file_name().to_string_lossy().into_owned();

@@ -24,6 +24,8 @@ use tower::ServiceExt as _;
 use crate::gate::{Gate, sub};
 
 pub struct World {
+    /// Where its pages are.
+    pub base: String,
     pub gate: Arc<Gate>,
     pub pics: Pics,
     pub site: Router,
@@ -70,9 +72,13 @@ pub async fn world() -> World {
 }
 
 pub async fn world_with(settings: &[(&str, &str)]) -> World {
+    world_at("http://localhost:8080", settings).await
+}
+
+pub async fn world_at(base: &str, settings: &[(&str, &str)]) -> World {
     let gate = Arc::new(Gate::default());
     let folder = tempfile::tempdir().unwrap();
-    let sites = Sites::from_base("http://localhost:8080").unwrap();
+    let sites = Sites::from_base(base).unwrap();
     let source =
         settings.iter().fold(Source::default(), |source, (key, value)| source.with_env(*key, *value));
     let (shutdown, readiness) = (Shutdown::new(), Readiness::new());
@@ -89,7 +95,8 @@ pub async fn world_with(settings: &[(&str, &str)]) -> World {
         shutdown: shutdown.clone(),
     };
     let pics = Pics::open(Config::load(&source).unwrap(), deps).await.unwrap();
-    World { gate, site: pics.site(), bytes: pics.bytes(), pics, folder, readiness, shutdown }
+    let base = base.replace("http://", "http://pics.");
+    World { base, gate, site: pics.site(), bytes: pics.bytes(), pics, folder, readiness, shutdown }
 }
 
 /// Who asks.
@@ -126,11 +133,7 @@ impl World {
         headers: &[(&str, &str)],
         body: Body,
     ) -> Answer {
-        let address = if path.starts_with("http") {
-            path.to_owned()
-        } else {
-            format!("http://pics.localhost:8080{path}")
-        };
+        let address = if path.starts_with("http") { path.to_owned() } else { format!("{}{path}", self.base) };
         let mut request = Request::builder().method(method).uri(address);
         if let Who::App(name) = who {
             request = request.header("authorization", format!("Bearer {name}"));
