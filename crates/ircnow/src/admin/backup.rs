@@ -21,6 +21,7 @@ const MANIFEST: &str = "manifest.json";
 const KEY: &str = "secret.key";
 const HISTORY: &str = "bouncer/history.db";
 const HOSTED: &str = "hosted";
+const PICTURES: &str = "pics/objects";
 
 #[derive(Serialize, Deserialize)]
 struct Manifest {
@@ -101,6 +102,17 @@ fn pack(data: &Path, scratch: &Path, target: &Path, manifest: &Manifest) -> Resu
         for kept in ["place.json", "ircd.db"].map(|name| folder.join(name)) {
             if let Ok(name) = kept.strip_prefix(data)
                 && kept.is_file()
+            {
+                archive.append_path_with_name(&kept, name)?;
+            }
+        }
+    }
+    // A picture's bytes never change. What is being written has a name with `#` in it, and no row yet.
+    for folder in fs::read_dir(data.join(PICTURES)).into_iter().flatten() {
+        for file in fs::read_dir(folder?.path()).into_iter().flatten() {
+            let kept = file?.path();
+            if let Ok(name) = kept.strip_prefix(data)
+                && !name.to_string_lossy().contains('#')
             {
                 archive.append_path_with_name(&kept, name)?;
             }
