@@ -7,8 +7,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use contracts::{
     Account, AccountChange, Accounts, Call, CallError, CallResult, ChangeKind, Credential, FeedCursor,
-    NewCredential, Role, SaslAnswer, SaslStep, Scope, SecurityEvent, ShownToken, Status, Sub,
-    TokenAnswer,
+    NewCredential, Role, SaslAnswer, SaslStep, Scope, SecurityEvent, ShownToken, Status, Sub, TokenAnswer,
 };
 use entitlements::{Limits, Plan};
 use futures_util::StreamExt as _;

@@ -8,7 +8,7 @@ use crate::render::Coloured;
 /// The lines as a page holds them, some of them marked. The number is drawn by the stylesheet, so that it is not copied
 /// with the text; its link is for the mouse, the keyboard has `?lines=`.
 pub fn page(lines: &Coloured, marked: Option<RangeInclusive<usize>>) -> String {
-    let mut out = String::with_capacity(lines.weight() + lines.len() * 80);
+    let mut out = String::with_capacity(lines.weight() + lines.count() * 80);
     for (number, line) in (1..).zip(lines.lines()) {
         let on = if marked.as_ref().is_some_and(|marked| marked.contains(&number)) { " on" } else { "" };
         let _ = write!(

@@ -224,7 +224,7 @@ fn show_page<'a>(
         Content::Document(html) => (Some(html), "", true, None),
         Content::Lines(painted, own) => {
             let lines = own.unwrap_or(&painted.page);
-            (None, lines, painted.lines.whole, Some(painted.lines.len()))
+            (None, lines, painted.lines.whole, Some(painted.lines.count()))
         }
     };
     let mut facts = vec![size_words(row.size)];
