@@ -14,7 +14,8 @@ pub use dereference::{Facts, Movers};
 pub use operator::expose::Has;
 use operator::resources::Parent;
 use operator::{
-    Applied, Conditions, Context, Error, Kind, Operator, Prepared, Resources, claim, deletion, driver, kinds,
+    Applied, ChildKey, Conditions, Context, Error, Kind, Operator, Prepared, Resources, claim, deletion,
+    driver, kinds,
 };
 use serde_json::Value;
 use validate::Valid;
@@ -139,6 +140,15 @@ impl Operator for SojuOperator {
     }
 
     async fn finalize(&self, context: &Context<'_, Self>, root: &SojuBouncer) -> Result<(), Error> {
+        // The end waits for every Pod, and that of a job that moves an account ends with its job alone.
+        let jobs: Vec<_> = context
+            .children_of(&kinds::JOB)
+            .filter(|(_, job)| *job.owner_uid == *context.parent.uid && !job.deleting)
+            .map(|(name, job)| (ChildKey::new(&kinds::JOB, &context.key.namespace, name), job.uid.clone()))
+            .collect();
+        for (job, uid) in jobs {
+            context.writer.delete(&job, &uid).await?;
+        }
         let end = deletion::End { workload: &kinds::DEPLOYMENT, snapshot_class: None, claims: &self.claims };
         deletion::settle(context, root, end).await
     }
