@@ -211,7 +211,8 @@ mod tests {
     #[test]
     fn a_resource_that_cannot_be_read_says_why_and_which_it_is() {
         let json = |spec| json!({ "metadata": { "name": "alice", "managedFields": [{ "manager": "x" }] }, "spec": spec });
-        let of = |spec| serde_json::from_value::<Root<SojuBouncer>>(json(spec)).unwrap().0.0;
+        let of =
+            |spec| serde_json::from_value::<Root<SojuBouncer>>(json(spec)).unwrap().0.0.map_err(Box::new);
         let read = of(json!({ "hostname": "alice.example.org" })).unwrap();
         assert_eq!(read.metadata.managed_fields, None);
         let refused = of(json!({ "hostname": 7 })).unwrap_err();

@@ -304,7 +304,7 @@ mod tests {
         let painted = coloured("Rust", "fn a() {}\n\n// b", None);
         let lines: Vec<String> = painted.lines().map(html::shown).collect();
         assert_eq!(lines, ["fn a() {}", "", "// b"]);
-        assert_eq!(painted.len(), 3);
+        assert_eq!(painted.count(), 3);
     }
 
     #[tokio::test]
