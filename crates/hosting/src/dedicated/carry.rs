@@ -210,7 +210,8 @@ mod tests {
 
         async fn unpack(&self, _: &Call, parcel: Parcel) -> CallResult<()> {
             let mut words = self.words.lock().unwrap();
-            if !(self.loses && words.len() == 1) && !words.contains(&parcel.0) {
+            let lost = self.loses && words.len() == 1;
+            if !lost && !words.contains(&parcel.0) {
                 words.push(parcel.0);
             }
             Ok(())
@@ -283,7 +284,7 @@ mod tests {
     #[tokio::test]
     async fn whoever_goes_on_from_any_step_taken_twice_brings_everything_once() {
         let steps = carried(&Fake::with(&["a", "b", "c"]), &Fake::default()).await.unwrap();
-        for stop in 0..steps.len() {
+        for (stop, stopped) in steps.iter().enumerate() {
             let (from, to) = (Fake::with(&["a", "b", "c"]), Fake::default());
             let mut course = Some(Course::default());
             for at in 0.. {
@@ -296,7 +297,7 @@ mod tests {
                 let json = serde_json::to_string(&next).unwrap();
                 course = serde_json::from_str(&json).unwrap();
             }
-            assert_eq!(to.kept(), ["a", "b", "c"], "stopped at {:?}", steps[stop]);
+            assert_eq!(to.kept(), ["a", "b", "c"], "stopped at {stopped:?}");
         }
     }
 
