@@ -1,7 +1,7 @@
 //! From a text to what a page shows of it.
 //!
 //! Highlighting is work for the processor: it never runs on the threads that answer, so many at once and no more, and what
-//! was done is remembered. [`ansi`], [`mirc`], [`irclog`] and [`markdown`] are pure and fuzzed.
+//! was done is remembered. [`ansi`], `mirc`, [`irclog`] and [`markdown`] are pure and fuzzed.
 
 pub mod ansi;
 mod code;

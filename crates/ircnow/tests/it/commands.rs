@@ -8,8 +8,9 @@ use testkit::eventually;
 use crate::garbage::memory;
 use crate::installation::{Installation, Layout};
 
-/// What `ircnow up` may take when nobody does anything, in KiB.
-const IDLE: u64 = 80 * 1024;
+/// What `ircnow up` may hold when nobody does anything, in KiB, besides pages of its own program: a debug build maps several
+/// times the code of a release build, whose whole figure stands in `docs/benchmarks.md`.
+const IDLE: u64 = 40 * 1024;
 
 /// What `ircnow config` says about a file, and whether it takes it.
 fn checked(at: &Installation, file: Option<&str>, variables: &[(&str, &str)]) -> (bool, String) {
@@ -60,7 +61,7 @@ async fn it_is_ready_by_itself_and_asks_for_little() {
         http.get(&ready).send().await.ok().filter(|answer| answer.status().is_success()).map(drop)
     })
     .await;
-    let used = memory(&at, "VmRSS:");
+    let used = memory(&at, "RssAnon:");
     println!("idle: {} MB", used / 1024);
     assert!(used < IDLE, "{used} KiB");
 }

@@ -277,5 +277,6 @@ fn canonical(address: &str) -> String {
 }
 
 fn hex(fingerprint: &str) -> String {
-    fingerprint.chars().filter(|c| *c != ':').map(|c| c.to_ascii_lowercase()).collect()
+    let digits = fingerprint.strip_prefix("sha-256:").unwrap_or(fingerprint);
+    digits.chars().filter(|c| *c != ':').map(|c| c.to_ascii_lowercase()).collect()
 }

@@ -78,6 +78,20 @@ async fn users_and_networks_are_made_whole_and_only_once() {
     }
 }
 
+#[tokio::test]
+async fn a_pinned_certificate_is_told_once_however_it_is_written() {
+    for part in versions() {
+        let soju = Soju::start(part).await;
+        let mut wanted = [alice()];
+        for fingerprint in ["ab".repeat(32), "AB:".repeat(32).trim_end_matches(':').to_owned()] {
+            let pinned = &mut wanted[0].networks[1];
+            (pinned.address, pinned.fingerprint) = ("ircs://127.0.0.1:3".to_owned(), Some(fingerprint));
+            let (report, left) = pass(&soju, SeedPolicy::Enforce, &wanted, &mut Memory::default()).await;
+            assert_eq!((report.errors(), left), (Vec::new(), Plan::default()), "{part:?}");
+        }
+    }
+}
+
 /// soju keeps nothing of a network where it says what its user says.
 #[tokio::test]
 async fn a_network_called_as_its_user_is_needs_nothing_more() {
