@@ -1,11 +1,13 @@
 //! Pastes behind a password: encrypted under a key of argon2id with a salt of each paste's own.
 //!
-//! A key takes memory and a core for a while, and everybody may ask: so many at once and no more, whoever they are.
+//! A key takes memory and a core for a while, and everybody may ask: so many at once and no more, whoever they are. The
+//! memory is kept for the next one: allocators do not give so much back for each thread that had it.
 
-use std::sync::Arc;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use argon2::{Algorithm, Argon2, Params, Version};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 use bytes::Bytes;
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -44,13 +46,34 @@ pub struct Locked {
 pub struct Locks {
     turns: Arc<Semaphore>,
     params: Params,
+    memory: Arc<Memory>,
+}
+
+/// Memory for keys, as much as turns have needed at once so far.
+#[derive(Default)]
+struct Memory(Mutex<Vec<Vec<Block>>>);
+
+impl Memory {
+    fn take(&self) -> Option<Vec<Block>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop()
+    }
+
+    fn keep(&self, blocks: Vec<Block>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(blocks);
+    }
+}
+
+impl fmt::Debug for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Memory")
+    }
 }
 
 impl Locks {
     /// `at_once` keys at once, of `memory_kib` each.
     pub fn new(at_once: usize, memory_kib: u32) -> Result<Self, LockError> {
         let params = Params::new(memory_kib.max(64), 2, 1, Some(32)).map_err(|_| LockError::Failed)?;
-        Ok(Self { turns: Arc::new(Semaphore::new(at_once.max(1))), params })
+        Ok(Self { turns: Arc::new(Semaphore::new(at_once.max(1))), params, memory: Arc::default() })
     }
 
     /// Encrypts a text under a password.
@@ -88,16 +111,19 @@ impl Locks {
     ) -> Result<T, LockError> {
         let turn = tokio::time::timeout(PATIENCE, Arc::clone(&self.turns).acquire_owned());
         let Ok(Ok(turn)) = turn.await else { return Err(LockError::Busy) };
-        let (params, password) = (self.params.clone(), password.clone());
+        let (params, password, memory) = (self.params.clone(), password.clone(), Arc::clone(&self.memory));
         let worked = tokio::task::spawn_blocking(move || {
             let _turn = turn;
+            let mut blocks = memory.take().unwrap_or_else(|| vec![Block::default(); params.block_count()]);
             let mut key = Zeroizing::new([0; 32]);
-            Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-                .hash_password_into(password.expose_secret().as_bytes(), &salt, key.as_mut())
-                .map_err(|error| {
-                    tracing::error!(%error, "a key could not be derived");
-                    LockError::Failed
-                })?;
+            let password = password.expose_secret().as_bytes();
+            let derived = Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+                .hash_password_into_with_memory(password, &salt, key.as_mut(), &mut blocks);
+            memory.keep(blocks);
+            derived.map_err(|error| {
+                tracing::error!(%error, "a key could not be derived");
+                LockError::Failed
+            })?;
             let key = UnboundKey::new(&AES_256_GCM, key.as_ref()).map_err(|_| LockError::Failed)?;
             work(&LessSafeKey::new(key))
         });

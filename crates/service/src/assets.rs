@@ -1,4 +1,5 @@
-//! The design: one stylesheet, one script, fonts and icons, served under `/design/` by every site itself.
+//! The design: one stylesheet, one script, scripts of single pages, fonts and icons, served under `/design/` by every site
+//! itself.
 //!
 //! The files of `design/` are put together at first use. Stylesheet, script and fonts have a hash in their name and never
 //! expire; text is kept compressed beside its plain form. Where npm has not been run there are no fonts, and pages do
@@ -21,6 +22,8 @@ include!(concat!(env!("OUT_DIR"), "/design.rs"));
 
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
 const A_DAY: &str = "public, max-age=86400";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+const PAGE_SCRIPTS: &str = "js/pages/";
 
 struct Asset {
     plain: Bytes,
@@ -33,6 +36,8 @@ struct Asset {
 struct Design {
     css: String,
     js: String,
+    /// Of the scripts in `js/pages/`, by name.
+    scripts: BTreeMap<String, String>,
     files: BTreeMap<String, Asset>,
 }
 
@@ -46,6 +51,11 @@ pub fn css() -> &'static str {
 /// The script's URL.
 pub fn js() -> &'static str {
     &DESIGN.js
+}
+
+/// The URL of a script that only some pages need: `js/pages/<name>.js`. Empty where there is none.
+pub fn script(name: &str) -> &'static str {
+    DESIGN.scripts.get(name).map_or("", String::as_str)
 }
 
 crate::routes! {
@@ -125,7 +135,8 @@ impl Design {
             styles.extend(join(&|other| other == name));
         }
         styles.extend(join(&|name| name.starts_with("components/") && name.ends_with(".css")));
-        let script = join(&|name| name.starts_with("js/") && name.ends_with(".js"));
+        let script =
+            join(&|name| name.starts_with("js/") && !name.starts_with(PAGE_SCRIPTS) && name.ends_with(".js"));
 
         let mut files = BTreeMap::new();
         let mut named = |bytes: Vec<u8>, end: &str, kind| {
@@ -135,7 +146,14 @@ impl Design {
             url
         };
         let css = named(styles, "css", "text/css; charset=utf-8");
-        let js = named(script, "js", "text/javascript; charset=utf-8");
+        let js = named(script, "js", SCRIPT);
+        let mut scripts = BTreeMap::new();
+        for (path, bytes) in source {
+            let name = path.strip_prefix(PAGE_SCRIPTS).and_then(|name| name.strip_suffix(".js"));
+            if let Some(name) = name {
+                scripts.insert(name.to_owned(), named(bytes.clone(), "js", SCRIPT));
+            }
+        }
         for (name, bytes) in source {
             if name.starts_with("icons/") {
                 files.insert(name.clone(), Asset::new(bytes.clone(), kind_of(name), A_DAY));
@@ -143,7 +161,7 @@ impl Design {
                 files.insert(format!("fonts/{font}"), Asset::new(bytes.clone(), kind_of(name), FOR_EVER));
             }
         }
-        Self { css, js, files }
+        Self { css, js, scripts, files }
     }
 }
 
@@ -182,7 +200,7 @@ fn source() -> BTreeMap<String, Vec<u8>> {
         EMBEDDED.iter().map(|(name, bytes)| ((*name).to_owned(), bytes.to_vec())).collect();
     if cfg!(debug_assertions) && files.is_empty() {
         let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../design");
-        for folder in ["", "components", "js", "icons", "dist", "dist/fonts"] {
+        for folder in ["", "components", "js", "js/pages", "icons", "dist", "dist/fonts"] {
             for entry in std::fs::read_dir(root.join(folder)).into_iter().flatten().flatten() {
                 let name = entry.file_name().to_string_lossy().into_owned();
                 if let Ok(bytes) = std::fs::read(entry.path()) {

@@ -2,6 +2,7 @@
 //! alone, on a phone, in both themes. Pictures of them go to `IRCNOW_SCREENSHOTS` if it is set.
 
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use axum::routing::get;
 use serde_json::json;
@@ -9,6 +10,7 @@ use service::hosts::Hosts;
 use service::serve::serve;
 use service::sites::Sites;
 use testkit::browser::Browser;
+use testkit::wait::PATIENCE;
 use tokio::net::TcpListener;
 
 use crate::world::{Who, World, jpeg, png, world_at};
@@ -55,12 +57,11 @@ fn hand_over(how: &str, colours: &[&str]) -> String {
 
 /// Opens the gallery, where the page may be on its way there by itself.
 async fn gallery(browser: &mut Browser, pics: &str) {
-    for _ in 0..5 {
-        if browser.goto(&format!("{pics}/")).await.is_ok() {
-            return;
-        }
+    let end = Instant::now() + PATIENCE;
+    while let Err(error) = browser.goto(&format!("{pics}/")).await {
+        assert!(Instant::now() < end, "the gallery does not open: {error:#}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    panic!("the gallery does not open");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -30,12 +30,12 @@ async fn a_bouncer_is_ordered_watched_and_given_back_without_scripts() {
 }
 
 #[tokio::test]
-async fn soju_is_what_was_chosen_and_its_page_says_what_stays_behind() {
+async fn soju_is_what_was_chosen_and_its_page_says_what_comes_back() {
     let site = site().await;
     let alice = site.alice().await;
     alice.post(PAGE, &[("engine", "soju")]).await;
     assert_eq!(site.world.rows.lock().unwrap().dedicated[0].1.engine, BouncerEngine::Soju);
-    alice.get("/bouncer/dedicated/cancel").await.shows("are as you left them");
+    alice.get("/bouncer/dedicated/cancel").await.shows("what was kept here all the time");
 }
 
 #[tokio::test]

@@ -53,6 +53,11 @@ impl SiteShell {
         self
     }
 
+    /// The URL of a script that only some pages need.
+    pub fn script(&self, name: &str) -> &'static str {
+        crate::assets::script(name)
+    }
+
     /// Says which item of the navigation is current.
     pub fn section(mut self, section: &'static str) -> Self {
         self.section = section;

@@ -17,8 +17,13 @@ fn header<'a>(response: &'a Response<Body>, name: &str) -> &'a str {
 }
 
 #[tokio::test]
-async fn the_stylesheet_and_the_script_never_expire_and_come_compressed() {
-    for (url, kind) in [(service::assets::css(), "text/css"), (service::assets::js(), "text/javascript")] {
+async fn the_stylesheet_and_the_scripts_never_expire_and_come_compressed() {
+    let script = "text/javascript";
+    for (url, kind) in [
+        (service::assets::css(), "text/css"),
+        (service::assets::js(), script),
+        (service::assets::script("paste"), script),
+    ] {
         let answer = get(url).await;
         assert_eq!(answer.status(), StatusCode::OK, "{url}");
         assert!(header(&answer, "content-type").starts_with(kind));
@@ -34,6 +39,7 @@ async fn the_stylesheet_and_the_script_never_expire_and_come_compressed() {
 
 #[tokio::test]
 async fn nothing_else_of_the_folder_is_served() {
+    assert_eq!(service::assets::script("live"), "", "every page has it already");
     for path in [
         "/design/package.json",
         "/design/templates/layout.html",
