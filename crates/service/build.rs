@@ -14,7 +14,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         let root = fs::canonicalize(Path::new(&env::var("CARGO_MANIFEST_DIR")?).join("../../design"))?;
         // `dist` is made by npm and may be missing: pages then do with the fonts the reader has.
         println!("cargo:rerun-if-changed={}", root.display());
-        for folder in ["", "components", "js", "js/pages", "icons", "dist", "dist/fonts"] {
+        for folder in ["", "components", "components/pages", "js", "js/pages", "icons", "dist", "dist/fonts"]
+        {
             let Ok(entries) = fs::read_dir(root.join(folder)) else { continue };
             for entry in entries {
                 let path = entry?.path();

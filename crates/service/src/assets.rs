@@ -1,5 +1,5 @@
-//! The design: one stylesheet, one script, scripts of single pages, fonts and icons, served under `/design/` by every site
-//! itself.
+//! The design: one stylesheet, one script, what only some pages need of both, fonts and icons, served under `/design/` by
+//! every site itself.
 //!
 //! The files of `design/` are put together at first use. Stylesheet, script and fonts have a hash in their name and never
 //! expire; text is kept compressed beside its plain form. Where npm has not been run there are no fonts, and pages do
@@ -23,7 +23,8 @@ include!(concat!(env!("OUT_DIR"), "/design.rs"));
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
 const A_DAY: &str = "public, max-age=86400";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
-const PAGE_SCRIPTS: &str = "js/pages/";
+const STYLE: &str = "text/css; charset=utf-8";
+const OF_PAGES: [&str; 2] = ["components/pages/", "js/pages/"];
 
 struct Asset {
     plain: Bytes,
@@ -36,8 +37,8 @@ struct Asset {
 struct Design {
     css: String,
     js: String,
-    /// Of the scripts in `js/pages/`, by name.
-    scripts: BTreeMap<String, String>,
+    /// The URLs of what stands in [`OF_PAGES`], by file name.
+    of_pages: BTreeMap<String, String>,
     files: BTreeMap<String, Asset>,
 }
 
@@ -53,9 +54,10 @@ pub fn js() -> &'static str {
     &DESIGN.js
 }
 
-/// The URL of a script that only some pages need: `js/pages/<name>.js`. Empty where there is none.
-pub fn script(name: &str) -> &'static str {
-    DESIGN.scripts.get(name).map_or("", String::as_str)
+/// The URL of a stylesheet or script that only some pages need: `components/pages/<name>` or `js/pages/<name>`. Empty where
+/// there is none.
+pub fn of_pages(name: &str) -> &'static str {
+    DESIGN.of_pages.get(name).map_or("", String::as_str)
 }
 
 crate::routes! {
@@ -134,9 +136,11 @@ impl Design {
         for name in ["dist/fonts.css", "tokens.css", "base.css"] {
             styles.extend(join(&|other| other == name));
         }
-        styles.extend(join(&|name| name.starts_with("components/") && name.ends_with(".css")));
-        let script =
-            join(&|name| name.starts_with("js/") && !name.starts_with(PAGE_SCRIPTS) && name.ends_with(".js"));
+        let of_every_page = |name: &str, folder: &str, end: &str| {
+            name.starts_with(folder) && name.ends_with(end) && !OF_PAGES.iter().any(|of| name.starts_with(of))
+        };
+        styles.extend(join(&|name| of_every_page(name, "components/", ".css")));
+        let script = join(&|name| of_every_page(name, "js/", ".js"));
 
         let mut files = BTreeMap::new();
         let mut named = |bytes: Vec<u8>, end: &str, kind| {
@@ -145,13 +149,13 @@ impl Design {
             files.insert(name, Asset::new(bytes, kind, FOR_EVER));
             url
         };
-        let css = named(styles, "css", "text/css; charset=utf-8");
+        let css = named(styles, "css", STYLE);
         let js = named(script, "js", SCRIPT);
-        let mut scripts = BTreeMap::new();
+        let mut of_pages = BTreeMap::new();
         for (path, bytes) in source {
-            let name = path.strip_prefix(PAGE_SCRIPTS).and_then(|name| name.strip_suffix(".js"));
-            if let Some(name) = name {
-                scripts.insert(name.to_owned(), named(bytes.clone(), "js", SCRIPT));
+            if let Some(name) = OF_PAGES.iter().find_map(|folder| path.strip_prefix(folder)) {
+                let (end, kind) = if name.ends_with(".css") { ("css", STYLE) } else { ("js", SCRIPT) };
+                of_pages.insert(name.to_owned(), named(bytes.clone(), end, kind));
             }
         }
         for (name, bytes) in source {
@@ -161,7 +165,7 @@ impl Design {
                 files.insert(format!("fonts/{font}"), Asset::new(bytes.clone(), kind_of(name), FOR_EVER));
             }
         }
-        Self { css, js, scripts, files }
+        Self { css, js, of_pages, files }
     }
 }
 
@@ -200,7 +204,8 @@ fn source() -> BTreeMap<String, Vec<u8>> {
         EMBEDDED.iter().map(|(name, bytes)| ((*name).to_owned(), bytes.to_vec())).collect();
     if cfg!(debug_assertions) && files.is_empty() {
         let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../design");
-        for folder in ["", "components", "js", "js/pages", "icons", "dist", "dist/fonts"] {
+        for folder in ["", "components", "components/pages", "js", "js/pages", "icons", "dist", "dist/fonts"]
+        {
             for entry in std::fs::read_dir(root.join(folder)).into_iter().flatten().flatten() {
                 let name = entry.file_name().to_string_lossy().into_owned();
                 if let Ok(bytes) = std::fs::read(entry.path()) {

@@ -53,9 +53,9 @@ impl SiteShell {
         self
     }
 
-    /// The URL of a script that only some pages need.
-    pub fn script(&self, name: &str) -> &'static str {
-        crate::assets::script(name)
+    /// The URL of a stylesheet or script that only some pages need.
+    pub fn of_pages(&self, name: &str) -> &'static str {
+        crate::assets::of_pages(name)
     }
 
     /// Says which item of the navigation is current.

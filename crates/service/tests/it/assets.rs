@@ -22,7 +22,8 @@ async fn the_stylesheet_and_the_scripts_never_expire_and_come_compressed() {
     for (url, kind) in [
         (service::assets::css(), "text/css"),
         (service::assets::js(), script),
-        (service::assets::script("paste"), script),
+        (service::assets::of_pages("paste.js"), script),
+        (service::assets::of_pages("paste.css"), "text/css"),
     ] {
         let answer = get(url).await;
         assert_eq!(answer.status(), StatusCode::OK, "{url}");
@@ -39,7 +40,7 @@ async fn the_stylesheet_and_the_scripts_never_expire_and_come_compressed() {
 
 #[tokio::test]
 async fn nothing_else_of_the_folder_is_served() {
-    assert_eq!(service::assets::script("live"), "", "every page has it already");
+    assert_eq!(service::assets::of_pages("live.js"), "", "every page has it already");
     for path in [
         "/design/package.json",
         "/design/templates/layout.html",
